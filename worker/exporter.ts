@@ -18,6 +18,7 @@ import { openSession, type Session } from '../lib/session/open-session.js'
 import { systemClock, systemId, systemRandom, type Clock, type Random } from '../lib/time.js'
 import { AUTOSCALE_PATH, autoscaleRoute } from '../lib/server/autoscale.js'
 import { serveHealth, type HealthServer } from './health-server.js'
+import { waitCounts } from '../lib/producer/wait-counts.js'
 import { soon, storeSources } from '../lib/server/store-sources.js'
 import { addressOf } from './worker-options.js'
 import { writeToStandardError } from './standard-error.js'
@@ -125,9 +126,11 @@ async function serve(
 ): Promise<HealthServer> {
   const { Metrics } = await import('../lib/observe/metrics.js')
   const store = storeSources(
-    ...([keyPrefix, queues] as const),
+    keyPrefix,
+    queues,
     (question) => soon(clock, question(session.store)),
     (message) => session.emitter.emit('log', { level: 'warn', message }),
+    waitCounts({ backend: session.store, engine: session.engine }),
   )
   const metrics = new Metrics({ store })
   ends.push(() => metrics.close())

@@ -26,6 +26,7 @@ import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadl
 import { serveHealth, type HealthServer } from './health-server.js'
 import { type WriteLog, writeToStandardError } from './standard-error.js'
 import { leave } from './leaving.js'
+import { waitCounts } from '../lib/producer/wait-counts.js'
 import { soon, storeSources } from '../lib/server/store-sources.js'
 import { checkNames, loadModules, type LoadedModule } from '../lib/modules/task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'
@@ -68,6 +69,7 @@ export class WorkerCore {
   readonly #ends: (() => Promise<void> | void)[] = []
   readonly #stopAsked = new Cancellation()
   #state: WorkerStateName = 'registering'
+  #countWaits: ReturnType<typeof waitCounts> | undefined
   #running: Running | undefined
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
@@ -355,6 +357,14 @@ export class WorkerCore {
     return { ...metadata, ...(buildId !== undefined && { buildId }) }
   }
 
+  /** What waits costs the store some calls, so of all workers the one that leads says it. */
+  async #waits(): Promise<Readonly<Record<string, number>> | undefined> {
+    const session = this.#running?.session
+    if (session === undefined || !this.isLeader) return undefined
+    this.#countWaits ??= waitCounts({ backend: session.store, engine: session.engine })
+    return this.#countWaits()
+  }
+
   /** @param tasks what it has handlers for */
   async #serve(tasks: readonly string[]): Promise<void> {
     const { metricsPort, metricsHost = DEFAULTS.metricsHost, keyPrefix = DEFAULTS.keyPrefix } = this.#options
@@ -362,9 +372,11 @@ export class WorkerCore {
     const { Metrics } = await import('../lib/observe/metrics.js') // what it loads, few need
     const ownQueues = isServing(this.#options) ? queuesOf(this.#options).names : []
     const store = storeSources(
-      ...([keyPrefix, ownQueues] as const),
+      keyPrefix,
+      ownQueues,
       (question) => this.#probe(({ session }) => question(session.store)),
       (message) => this.#log('warn', message),
+      () => this.#waits(),
     )
     const metrics = new Metrics({
       process: {

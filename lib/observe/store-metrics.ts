@@ -40,6 +40,8 @@ export interface StoreSources {
   serving(): Promise<readonly Serving[]>
   /** Whether any process leads. */
   isLed(): Promise<boolean>
+  /** Places of unfinished runs that wait, by reason; undefined where another process says it. */
+  waits(): Promise<Readonly<Record<string, number>> | undefined>
   /** Called with a sentence that says what is left out though the store answers; once, until all was read again. */
   onLeftOut(message: string): void
 }
@@ -70,6 +72,9 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
   const depth = gauge('graflow_queue_depth', 'Branches that are ready and wait for a worker.', ofQueue)
   const workers = gauge('graflow_workers', 'Live workers that serve the queue.', ofQueue)
   const leads = gauge('graflow_leads', '1 while some process is the elected leader, else 0.', ['key_prefix'])
+  const waits = gauge('graflow_waits', 'Places of unfinished runs that wait, by reason; of the 256 newest.', [
+    ...(['why', 'key_prefix'] as const),
+  ])
   const candidates = gauge('graflow_leader_candidates', 'Live processes that may lead.', ['key_prefix'])
   const runs = counter('graflow_runs_total', 'Runs that have ended, by workflow and state.', [
     ...(['workflow', 'state', 'key_prefix'] as const),
@@ -81,9 +86,10 @@ export function storeMetrics(registry: Registry, sources: StoreSources): () => P
     ...(['kind', 'key_prefix'] as const),
   ])
   const up = gauge('graflow_store_up', '1 when the store answered this reading.', ['key_prefix'])
-  const all = [oldest, backlog, depth, workers, leads, candidates, runs, letters, bytes]
+  const all = [oldest, backlog, depth, workers, leads, waits, candidates, runs, letters, bytes]
   const fill = (found: Found, { keyPrefix: key_prefix, ownQueues }: StoreSources): void => {
     const { queues, serving, isLed, totals } = found
+    for (const [why, count] of Object.entries(found.waits ?? {})) waits.set({ why, key_prefix }, count)
     for (const { names, ...one } of queues === undefined ? [] : largest(withEmpty(queues, ownQueues), ownQueues)) {
       const labels = { key_prefix, queue: one.queue }
       depth.set(labels, one.ready)
@@ -161,6 +167,7 @@ interface Found {
   readonly queues: readonly QueueDepth[] | undefined
   readonly serving: readonly Serving[] | undefined
   readonly isLed: boolean | undefined
+  readonly waits: Readonly<Record<string, number>> | undefined
   readonly totals: Totals | undefined
   readonly reasons: ReadonlyMap<string, unknown>
 }
@@ -176,7 +183,7 @@ async function ask(sources: StoreSources): Promise<Found> {
       return undefined
     }
   }
-  const [isUp, queues, serving, isLed, totals] = await Promise.all([
+  const [isUp, queues, serving, isLed, waits, totals] = await Promise.all([
     sources.ping().then(
       () => true,
       () => false,
@@ -184,9 +191,10 @@ async function ask(sources: StoreSources): Promise<Found> {
     read('queues', sources.queues()),
     read('workers', sources.serving()),
     read('who leads', sources.isLed()),
+    read('what waits', sources.waits()),
     read('runs, dead letters, candidates and memory', sources.totals()),
   ])
-  return { isUp, queues, serving, isLed, totals, reasons }
+  return { isUp, queues, serving, isLed, waits, totals, reasons }
 }
 
 /** Says once what is left out, until nothing is. */

@@ -16,6 +16,7 @@ import { badRequest, problemOf, problemResponse } from './problems.js'
 import { KeyRing, readKeys } from './keys.js'
 import type { ServerApp } from './route.js'
 import type { ServerServices } from './services.js'
+import { waitCounts } from '../producer/wait-counts.js'
 import { soon, storeSources } from './store-sources.js'
 import { StoreWatch } from './store-watch.js'
 
@@ -69,6 +70,7 @@ export function openApp(parts: ServerParts, checked: CheckedOptions, closing: Ab
     (message) => {
       log('warn', message)
     },
+    waitCounts({ backend: session.store, engine: session.engine }),
   )
   const { engine, holdings, lifecycle, emitter: events } = session
   const metrics = new Metrics({

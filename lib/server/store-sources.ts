@@ -13,12 +13,16 @@ export const soon = <T>(clock: Clock, answer: Promise<T>): Promise<T> =>
     throw new GraflowError('REDIS_UNAVAILABLE', `no answer within ${PROBE_MS} ms`)
   })
 
-/** @param ask gives a question to the store; rejects where there is none (yet) */
+/**
+ * @param ask gives a question to the store; rejects where there is none (yet)
+ * @param waits counts what waits; undefined where another process says it
+ */
 export const storeSources = (
   keyPrefix: string,
   ownQueues: readonly string[],
   ask: <T>(question: (store: Pick<Backend, 'inspect' | 'ping'>) => Promise<T>) => Promise<T>,
   onLeftOut: StoreSources['onLeftOut'],
+  waits: StoreSources['waits'],
 ): StoreSources => ({
   keyPrefix,
   ownQueues,
@@ -27,5 +31,6 @@ export const storeSources = (
   totals: () => ask(({ inspect }) => inspect.totals()),
   serving: () => ask(({ inspect }) => inspect.serving()),
   isLed: () => ask(async ({ inspect }) => (await inspect.lead()) !== undefined),
+  waits,
   onLeftOut,
 })

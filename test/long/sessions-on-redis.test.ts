@@ -59,8 +59,8 @@ describe('a run of one group on Redis', () => {
     for (let i = 0; i < 20; i += 1) expect(await graflow.run(flow, [1, 2])).toEqual([2, 4])
     const { subscribe = 0, unsubscribe = 0, fcall = 0 } = await count()
     expect([subscribe, unsubscribe]).toEqual([0, 0])
-    // open with the group, settle, step; an acquire now and then, sweeps
-    expect(fcall / 20).toBeGreaterThanOrEqual(3)
+    // open with the group, settle; an acquire now and then, a step where the two branches are settled apart, sweeps
+    expect(fcall / 20).toBeGreaterThanOrEqual(2)
     expect(fcall / 20).toBeLessThanOrEqual(7)
     const states: string[] = []
     const off = graflow.events.subscribe('run:state', ({ from, to }) => states.push(`${from} → ${to}`))

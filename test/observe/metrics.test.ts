@@ -32,12 +32,13 @@ describe('a reading', () => {
       store: {
         ...{ keyPrefix: 'p', ownQueues: [], onLeftOut: () => undefined, ping: answer('ping', undefined) },
         ...{ queues: answer('queues', []), serving: answer('serving', []), isLed: answer('isLed', false) },
+        waits: answer('waits', undefined),
         totals: answer('totals', { now: 1_000, ended: [], deadLetters: 0, candidates: 0, bytes: {} }),
       },
     })
     await Promise.all([metrics.text(), metrics.text()])
     metrics.close()
-    expect(asked.sort()).toEqual(['isLed', 'ping', 'queues', 'serving', 'totals'])
+    expect(asked.sort()).toEqual(['isLed', 'ping', 'queues', 'serving', 'totals', 'waits'])
   })
 
   it('FT-H16: has at most 200 queues and workflows by name, whatever is started, and escapes what they are called', async () => {
@@ -52,6 +53,7 @@ describe('a reading', () => {
           ),
         serving: () => Promise.resolve([{ queues: [odd(1), odd(9_999)], workers: 2 }]),
         isLed: () => Promise.resolve(true),
+        waits: () => Promise.resolve({ signal: 3, busy: 0 }),
         totals: () =>
           Promise.resolve({
             ...{ now: 1_000, deadLetters: 0, candidates: 0, bytes: {} },
@@ -62,6 +64,10 @@ describe('a reading', () => {
     const lines = (await metrics.text()).split('\n')
     metrics.close()
     const of = (name: string): readonly string[] => lines.filter((line) => line.startsWith(`${name}{`))
+    expect(of('graflow_waits')).toEqual([
+      'graflow_waits{why="signal",key_prefix="p"} 3',
+      'graflow_waits{why="busy",key_prefix="p"} 0',
+    ])
     const depths = of('graflow_queue_depth')
     expect(depths).toHaveLength(201)
     expect(depths).toContain('graflow_queue_depth{key_prefix="p",queue="own"} 0')

@@ -17,7 +17,13 @@ const metricsOf = (backend: Backend): Metrics => {
   }
   return new Metrics({
     process: { tasks: [], inFlight: () => 0, graphHits: () => 0, now: () => 0, events: new Emitter(() => 0) },
-    store: storeSources('p', ['default'], (question) => question(backend), onLeftOut),
+    store: storeSources(
+      'p',
+      ['default'],
+      (question) => question(backend),
+      onLeftOut,
+      () => Promise.resolve(undefined),
+    ),
   })
 }
 

@@ -36,6 +36,7 @@ async function exportedBy(...parts: readonly ('process' | 'store')[]): Promise<R
     onLeftOut: () => undefined,
     serving: () => Promise.resolve([]),
     isLed: () => Promise.resolve(true),
+    waits: () => Promise.resolve({ busy: 1 }),
     totals: () =>
       Promise.resolve({
         ...{ now: 0, deadLetters: 1, candidates: 1, bytes: { used: 1, peak: 2, limit: 3 } },

@@ -1,5 +1,6 @@
 /** What an exporter shows of a store, with and without workers. */
-import { each, GraflowError, seq, task, workflow } from 'graflow'
+import { each, GraflowError, seq, task, waitFor, workflow } from 'graflow'
+import { WAIT_REASONS } from '../../lib/producer/wait-reasons.js'
 import type { Exporter } from '../../worker/index.js'
 import { startExporter } from '../../worker/index.js'
 import { failureOf } from '../support/captured-errors.js'
@@ -72,6 +73,22 @@ describe('an exporter', () => {
     expect(await leaders()).toEqual(are(1, 1))
     await worker.stop()
     expect(await leaders()).toEqual(are(0, 0))
+  })
+
+  it('says how many places wait, and for what', async () => {
+    const client = await store.client()
+    const runs = [1, 2].map(() => client.start(seq(waitFor('go')), undefined as never))
+    const flows = await Promise.all([...runs, client.start(each(moody), [1, 2])])
+    await until(async () => (await client.waits.list()).items.length === 3, 'three places to wait')
+    const exporter = await store.exporter({ keyPrefix: 'p' })
+    const waits = (text: string): readonly string[] =>
+      text.split('\n').filter((line) => line.startsWith('graflow_waits{'))
+    const lines = waits((await get(exporter, '/metrics')).text)
+    expect(lines).toHaveLength(WAIT_REASONS.length)
+    expect(lines).toContain('graflow_waits{why="signal",key_prefix="p"} 2')
+    expect(lines).toContain('graflow_waits{why="worker",key_prefix="p"} 1')
+    expect(lines).toContain('graflow_waits{why="busy",key_prefix="p"} 0')
+    await Promise.all(flows.map((run) => run.cancel()))
   })
 
   it('does not count in the backlog what waits for its retry', async () => {
