@@ -237,9 +237,9 @@ describe('questions of several runs', () => {
       const page = await browser.page({ width })
       await page.goto(url)
       for (const end of ['8812', '8813']) {
-        const need = page.locator('.need', { hasText: new RegExp(`by run .*${end}`) })
+        const need = page.locator('.need', { hasText: new RegExp(`by refund, run .*${end}`) })
         await need.getByText('It was paid twice.').waitFor()
-        await need.getByText(new RegExp(`^asked by run .*${end}$`)).waitFor()
+        await need.getByText(new RegExp(`^asked by refund, run .*${end}$`)).waitFor()
       }
       // a phone has nothing to point with: no text is cut
       const cut = await page
