@@ -23,7 +23,7 @@ import type {
   WaitNode,
   WorkflowNode,
 } from '../graph/graph.js'
-import { pathUnder, staticPath, stepsOf } from '../graph/locate.js'
+import { isLastAt, pathUnder, staticPath, stepsOf } from '../graph/locate.js'
 import { elapsedMs, type Clock, type Random } from '../time.js'
 import { givenPacked } from '../values/captured.js'
 import { copiesOf, decode, encode } from '../values/codec.js'
@@ -386,7 +386,7 @@ export class Interpreter {
     const { execution, use } = frame
     const decided = node.join.kind === 'policy' ? execution.savedOutput(runPathOf(use, path)) : undefined
     if (decided !== undefined) return decode(decided)
-    const isLast = execution.mayEndAtBarrier && use.base === '' && path === String(stepsOf(use.graph).length - 1)
+    const isLast = execution.mayEndAtBarrier && use.base === '' && isLastAt(use.graph, path)
     const at = staticPath(use.graph, path) ?? path
     const given = planGroup(this.#dispatcher(execution), use, node, path, at, input, isLast)
     const looking = refusingPlan(frame, node, given, input)

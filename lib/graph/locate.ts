@@ -19,6 +19,22 @@ export function stepsOf(graph: Graph): readonly GraphNode[] {
   return graph.root.kind === 'sequence' ? graph.root.steps : [graph.root]
 }
 
+/** Whether the node at `path` is the last of its graph, so that its result is that of the whole: nothing but sequences and workflows without a deadline are above it. */
+export function isLastAt(graph: Graph, path: string): boolean {
+  const segments = path.split('/')
+  let steps = stepsOf(graph)
+  for (let at = 0; segments[at] === String(steps.length - 1); ) {
+    let node = steps.at(-1)
+    at += 1
+    for (; node?.kind === 'workflow' && node.options.timeoutMs === undefined && segments[at] === 'w'; at += 1)
+      node = node.body
+    if (at === segments.length) return true
+    if (node?.kind !== 'sequence') return false
+    steps = node.steps
+  }
+  return false
+}
+
 /** A path one segment longer; `''` is the path of the root sequence. */
 export function pathUnder(path: string, segment: string | number): string {
   return path === '' ? String(segment) : `${path}/${segment}`

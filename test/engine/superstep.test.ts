@@ -1,5 +1,5 @@
 /** News of a barrier is a hint, and a store may lose a group: a superstep ends with its outcomes all the same. */
-import { each, par, seq, task, type EventOf } from 'graflow'
+import { each, par, seq, task, workflow, type EventOf } from 'graflow'
 import { seededRandom } from 'graflow/testing'
 import type { Backend, Notice, StepRequest } from '../../lib/backend/backend.js'
 import { failureOf } from '../support/captured-errors.js'
@@ -110,14 +110,17 @@ describe('a superstep', () => {
     const run = (flow: unknown, input: unknown): Promise<unknown> => client.run(flow, input)
     expect(await run(each(double), [1])).toEqual([2])
     expect(await run(par(double), 3)).toEqual([6])
+    expect(await run(workflow('last', seq(double, par(double))), 3)).toEqual([12])
     expect(ends).toEqual([])
     // whose result is waited for is watched
     const submitted = await client.submit(each(double), [1])
     expect([await submitted.result(), ends.splice(0)]).toEqual([[2], ['completed']])
     expect(await run(each(double).to(first), [1])).toBe(2)
+    expect(await run(workflow('timed', each(double), { timeoutMs: 60_000 }), [1])).toEqual([2])
+    expect(await run(seq(workflow('inner', each(double)), first), [1])).toBe(2)
     expect(await run(par({ a: double }), 3)).toEqual({ a: 6 })
     expect(await run(each(double).settled(), [1])).toEqual([{ status: 'succeeded', value: 2 }])
-    expect([ends, errors]).toEqual([['completed', 'completed', 'completed'], []])
+    expect([ends, errors]).toEqual([Array.from({ length: 5 }, () => 'completed'), []])
     await client.close()
   })
 
