@@ -2,6 +2,8 @@
  * What can be observed: one typed map of events and the emitter that carries them. Logs, metrics and tests subscribe to it and have no other
  * source. Events of single branches are made only while there is a listener, so they cost nothing otherwise. docs/events.md is compared with EVENTS
  * by a test.
+ *
+ * The file is long because every event stands here with its fields and their docstrings.
  */
 import { describe, describeError } from './describe.js'
 import { GraflowError } from './errors.js'

@@ -26,7 +26,7 @@ import { systemClock, systemId, systemRandom, type Clock, type Random, withDeadl
 import { serveHealth, type HealthServer } from './health-server.js'
 import { type WriteLog, writeToStandardError } from './standard-error.js'
 import { leave } from './leaving.js'
-import { waitCounts } from '../lib/producer/wait-counts.js'
+import { waitCounts } from '../lib/admin/wait-counts.js'
 import { soon, storeSources } from '../lib/server/store-sources.js'
 import { checkNames, loadModules, type LoadedModule } from '../lib/modules/task-modules.js'
 import { addressOf, checkWorkerOptions, isDriving, isServing, queuesOf, type WorkerOptions } from './worker-options.js'

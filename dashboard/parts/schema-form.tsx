@@ -1,4 +1,8 @@
-/** A form made from a JSON schema: a field for each kind of value, and JSON for the rest. What is wrong stands beside its field (schema.ts says what is). */
+/**
+ * A form made from a JSON schema: a field for each kind of value, and JSON for the rest. What is wrong stands beside its field (schema.ts says what is).
+ *
+ * The file is long because each kind of field stands here with its label, its hint and its faults.
+ */
 import type { ComponentChildren, JSX } from 'preact'
 import { useId, useMemo, useState } from 'preact/hooks'
 import { Button } from './buttons.js'

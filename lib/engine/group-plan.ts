@@ -1,4 +1,8 @@
-/** From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called. */
+/**
+ * From a group's node and its input to what is dispatched: the spec, the packed inputs, and how its members are called.
+ *
+ * The file is long because both kinds of groups and single nodes are planned here from the same parts: terms, names, spec, inputs.
+ */
 import { named } from '../values/item-label.js'
 import { itemsIn, packedOf, PackedValue, unpacked } from '../values/packed-arrays.js'
 import { byteLength, itemCount, type PackedItems, packOne, slice } from '../values/packed-items.js'

@@ -1,6 +1,8 @@
 /**
  * One superstep (BSP: Valiant 1990): a group is dispatched, its branches work, its barrier releases, its outcomes are read. What the outcomes
  * mean is the join's.
+ *
+ * The file is long because each way in which a group can be lost, late, refused or withdrawn is met where it happens.
  */
 import type { Backend, StepAnswer, StepRequest } from '../backend/backend.js'
 import { GraflowError } from '../errors.js'

@@ -19,7 +19,10 @@ export function stepsOf(graph: Graph): readonly GraphNode[] {
   return graph.root.kind === 'sequence' ? graph.root.steps : [graph.root]
 }
 
-/** Whether the node at `path` is the last of its graph, so that its result is that of the whole: nothing but sequences and workflows without a deadline are above it. */
+/**
+ * Whether the node at `path` is the last of its graph, so that its result is that of the whole: nothing but sequences and workflows without a
+ * deadline are above it.
+ */
 export function isLastAt(graph: Graph, path: string): boolean {
   const segments = path.split('/')
   let steps = stepsOf(graph)

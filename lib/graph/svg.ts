@@ -2,6 +2,8 @@
  * A graph as a picture that needs nothing else: SVG with its own layout and colours, for light and dark. Hides the layout: sequences go
  * from left to right and break into rows like text, branches are stacked inside a rounded box, and every part is a box with one way in
  * and one way out, so that parts are placed without looking into each other.
+ *
+ * The file is long because each kind of node has its own measure and its own drawing, which must agree.
  */
 import type {
   ChooseNode,

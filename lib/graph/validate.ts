@@ -2,6 +2,8 @@
  * What a graph may be, checked in one place: for graphs that are being made (a wrong one is the user's error, by its code) and
  * for graphs that come from storage (a wrong one is INTEGRITY). Promises a deeply frozen copy that shares nothing with what was
  * read, has no key that this version does not know, and was made without touching a prototype.
+ *
+ * The file is long because every kind of node and every option is checked here.
  */
 import { describe, quote } from '../describe.js'
 import { GraflowError, type ErrorCode } from '../errors.js'

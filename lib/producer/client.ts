@@ -1,4 +1,8 @@
-/** The client: starts runs, and drives those that its own session holds. */
+/**
+ * The client: starts runs, and drives those that its own session holds.
+ *
+ * The file is long because every method of the client stands here, most of them a few lines.
+ */
 import type { Grant, OpenAnswer, OpenRequest, RunRecord, Token } from '../backend/backend.js'
 import { Cancellation, Unreported } from '../engine/cancellation.js'
 import { isEnded, type Drive, type HeldRun } from '../engine/driver.js'

@@ -16,7 +16,7 @@ import { badRequest, problemOf, problemResponse } from './problems.js'
 import { KeyRing, readKeys } from './keys.js'
 import type { ServerApp } from './route.js'
 import type { ServerServices } from './services.js'
-import { waitCounts } from '../producer/wait-counts.js'
+import { waitCounts } from '../admin/wait-counts.js'
 import { soon, storeSources } from './store-sources.js'
 import { StoreWatch } from './store-watch.js'
 

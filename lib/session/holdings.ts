@@ -1,6 +1,8 @@
 /**
  * What one session holds: the runs that this process drives, and its executor with the branches in it. Notices of the session are acted on
  * here. A client and a worker have one each.
+ *
+ * The file is long because all kinds of notices, and all that they may mean for what is held, meet here.
  */
 import { describeError } from '../describe.js'
 import type { Backend, Grant, Notice, Park, SavedValues, SettleKind, Token } from '../backend/backend.js'

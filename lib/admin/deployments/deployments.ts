@@ -1,6 +1,8 @@
 /**
  * Groups of pipelines: what is deployed, where its pipelines are, and the events that go through them. Keeps nothing but a look at the workers for a
  * moment: all else is in the store, so that any number of processes may do this at once.
+ *
+ * The file is long because deploying, placing, injecting and tearing down change the same records.
  */
 import { createHash } from 'node:crypto'
 import { describeError } from '../../describe.js'

@@ -1,4 +1,7 @@
-/** The barrier of a group: counts final outcomes, and releases the group once, when its rule is met. */
+/**
+ * The barrier of a group: counts final outcomes, and releases the group once, when its rule is met. Hides which runs end with the barrier of their
+ * last group, and with what result.
+ */
 import { hasStandIns } from '../../values/codec.js'
 import { arrayHead } from '../../values/packed-arrays.js'
 import { byteLength, item, pack } from '../../values/packed-items.js'

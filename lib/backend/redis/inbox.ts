@@ -2,6 +2,8 @@
  * One blocking reader for all sessions that this process listens to. It hides where each stream was read to, what a lost connection
  * means, and how a reader that is blocked learns of another session. Reading takes nothing away: what got lost on the wire is read
  * again. Listeners are called from an event of the socket, never from inside an operation.
+ *
+ * The file is long because one loop has to know how each of its reads may end.
  */
 import type { Redis } from 'ioredis'
 import type { Clock, Random } from '../../time.js'

@@ -2,6 +2,8 @@
  * Workers that speak HTTP instead of the store's protocol. Such a worker has a session in the store like any other, under a lease that its calls renew,
  * and holds what it is granted through it. This process only makes the calls: any server of the key prefix may make the next one, and one that ends
  * takes nothing with it. A worker that falls silent loses its lease, and what it held is reclaimed and counted as with any lost worker.
+ *
+ * The file is long because each call of the protocol stands here, from registering to leaving.
  */
 import type { Backend, Grant, SessionInfo, SessionStatus } from '../../backend/backend.js'
 import { leaseOf, remoteMetadata } from '../../backend/remote-info.js'

@@ -1,4 +1,5 @@
--- The barrier of a group: counts final outcomes, and releases the group once, when its rule is met.
+-- The barrier of a group: counts final outcomes, and releases the group once, when its rule is met. Hides which runs end with the barrier of their
+-- last group, and with what result.
 -- Gives: barrier
 -- Needs:
 --   base: firstRead now shard shardValue watchersOf whole

@@ -2,9 +2,11 @@
 import { UNFINISHED_STATES } from '../events.js'
 import { GraflowError } from '../errors.js'
 import { elapsedMs } from '../time.js'
-import type { HandleServices } from './handle-services.js'
-import { waitsOfRun } from './run-waits.js'
-import { WAIT_REASONS, type WaitReason } from './wait-reasons.js'
+import type { HandleServices } from '../producer/handle-services.js'
+import { waitsOfRun } from '../producer/run-waits.js'
+import type { RunWait } from '../producer/types.js'
+import { WAIT_REASONS, type WaitReason } from '../producer/wait-reasons.js'
+import { waitsOr } from './sift.js'
 
 type Services = Pick<HandleServices, 'backend' | 'engine'>
 type Counts = Readonly<Record<WaitReason, number>>
@@ -45,11 +47,11 @@ async function countWaits(services: Services): Promise<Counts> {
 }
 
 /** None of a run that is gone by now, or cannot be read: one such run must not hide what all others wait for. */
-async function waitsOrNone(services: Services, runId: string): Promise<readonly { readonly why: WaitReason }[]> {
+async function waitsOrNone(services: Services, runId: string): Promise<readonly RunWait[]> {
   try {
-    return await waitsOfRun(services, runId)
+    return await waitsOr((id) => waitsOfRun(services, id), runId)
   } catch (error) {
-    if (error instanceof GraflowError && (error.code === 'RUN_NOT_FOUND' || error.code === 'INTEGRITY')) return []
+    if (error instanceof GraflowError && error.code === 'INTEGRITY') return []
     throw error
   }
 }
