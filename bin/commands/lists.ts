@@ -96,12 +96,13 @@ export const workersCommand: Run = async (given, host) => {
       `${worker.role}${worker.isLeader ? ' (leads)' : ''}`,
       `${worker.hostname} ${worker.pid}`,
       String(worker.inFlight),
+      String(worker.drives),
       ago(worker.seenAt, host),
       worker.buildId ?? '-',
       allOr(worker.queues),
       tasksText(worker.tasks),
     ]
-    const head = ['WORKER', 'STATE', 'ROLE', 'HOST', 'HOLDS', 'SEEN', 'BUILD', 'QUEUES', 'TASKS']
+    const head = ['WORKER', 'STATE', 'ROLE', 'HOST', 'HOLDS', 'DRIVES', 'SEEN', 'BUILD', 'QUEUES', 'TASKS']
     const look = () => workers.list(pageOf(given.options))
     return show(given, host, look, (page) => listText(host, head, page.items.map(row), 'no worker is here', page))
   })

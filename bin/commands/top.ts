@@ -171,13 +171,14 @@ function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host)
     ),
     part(QUEUE_HEAD, queues.map(queueRow)),
     part(
-      ['WORKER', 'STATE', 'HOLDS', 'SEEN', 'HOST'],
+      ['WORKER', 'STATE', 'HOLDS', 'DRIVES', 'SEEN', 'HOST'],
       workers
         .slice(0, MOST_WORKERS)
         .map((worker) => [
           worker.id,
           worker.state,
           String(worker.inFlight),
+          String(worker.drives),
           ago(worker.seenAt, host),
           `${worker.hostname} ${worker.pid}`,
         ]),

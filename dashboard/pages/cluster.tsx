@@ -14,6 +14,7 @@ import { useStore } from '../store.js'
 import { type Query, useQuery } from '../use-query.js'
 import type { Overview } from './overview-data.js'
 import { type PipelineGroup, Topology } from './topology.js'
+import { heldText, StartWorker } from './worker-words.js'
 import { Name } from './workers.js'
 
 interface Leader {
@@ -32,6 +33,7 @@ interface Node {
   /** By the clock of the store, when it was asked. */
   readonly heartbeatAgeMs: number
   readonly inFlight: number
+  readonly drives: number
   /** Placed on it: the id of the group, a slash, the pipeline. */
   readonly pipelines: readonly string[]
 }
@@ -97,11 +99,11 @@ const columnsOf = (at: Date): readonly Column<Node>[] => [
   {
     key: 'held',
     title: 'In hand',
-    track: '64px',
-    min: 64,
+    track: '128px',
+    min: 128,
     rank: 2,
     isEnd: true,
-    cell: ({ inFlight }) => <span class={inFlight === 0 ? 'num faint' : 'num'}>{count(inFlight)}</span>,
+    cell: (node) => <span class={node.inFlight + node.drives === 0 ? 'num faint' : 'num'}>{heldText(node)}</span>,
   },
   {
     key: 'beat',
@@ -237,9 +239,7 @@ function Nodes({ nodes, at }: { readonly nodes: readonly Node[]; readonly at: Da
   if (nodes.length === 0)
     return (
       <Empty title="No node is there">
-        <p>
-          Workers register here as they start: <code>npx graflow-worker --tasks ./tasks.js</code>
-        </p>
+        <StartWorker />
       </Empty>
     )
   const rows = [...nodes].sort((a, b) => Number(isLost(a)) - Number(isLost(b)))

@@ -1,6 +1,6 @@
 /** Boxes of the overview: queues as bars, workers as slots, what waits and why, and what failed last. */
 import type { JSX } from 'preact'
-import { brief, count, plural, reasonIn } from '../format.js'
+import { brief, plural, reasonIn } from '../format.js'
 import { Bar, Counted } from '../parts/charts.js'
 import { Failed, Skeleton } from '../parts/feedback.js'
 import { Box } from '../parts/page.js'
@@ -11,6 +11,7 @@ import type { Query } from '../use-query.js'
 import type { PageOf, Queue, Run, Worker } from '../wire.js'
 import { useWaitReasons } from './wait-reasons.js'
 import { whyWord } from './wait-words.js'
+import { heldBy, heldText, isLive, StartWorker } from './worker-words.js'
 
 /** What a query gave; undefined where it has not. */
 export const valueOf = <T,>({ state }: Query<T>): T | undefined => (state.is === 'ready' ? state.value : undefined)
@@ -33,15 +34,16 @@ const MOST_WORKERS = 12
 
 export function Workers({ query }: { readonly query: Query<PageOf<Worker>> }): JSX.Element {
   const workers = valueOf(query)
-  const live = workers?.items.filter(({ state }) => state !== 'stale' && state !== 'dead') ?? []
-  const busy = live.reduce((total, { inFlight }) => total + inFlight, 0)
+  const live = workers?.items.filter(isLive) ?? []
   return (
     <Box
       title="Workers"
       note={
         workers === undefined
           ? undefined
-          : `${plural(live.length, 'live worker')}, ${plural(busy, 'branch', 'branches')} in hand`
+          : live.length === 0
+            ? 'none is there'
+            : `${plural(live.length, 'live worker')}, ${heldText(heldBy(live))} in hand`
       }
     >
       {isUnseen(query) ? (
@@ -49,9 +51,7 @@ export function Workers({ query }: { readonly query: Query<PageOf<Worker>> }): J
       ) : workers === undefined ? (
         <Skeleton rows={3} />
       ) : live.length === 0 ? (
-        <p class="soft">
-          None is there. Start one: <code>npx graflow-worker --tasks ./tasks.js</code>
-        </p>
+        <StartWorker />
       ) : (
         <ul class="strip">
           {live.slice(0, MOST_WORKERS).map((worker) => (
@@ -62,14 +62,14 @@ export function Workers({ query }: { readonly query: Query<PageOf<Worker>> }): J
               <span
                 class="slots"
                 role="img"
-                aria-label={`${plural(worker.inFlight, 'branch', 'branches')} in hand`}
-                title={`${plural(worker.inFlight, 'branch', 'branches')} in hand`}
+                aria-label={`${heldText(worker)} in hand`}
+                title={`${heldText(worker)} in hand`}
               >
                 {Array.from({ length: Math.min(worker.inFlight, MOST_SLOTS) }, (_, i) => (
                   <i key={i} />
                 ))}
               </span>
-              <span class="num soft small">{count(worker.inFlight)}</span>
+              <span class="num soft small">{heldText(worker)}</span>
             </li>
           ))}
           {live.length > MOST_WORKERS && (

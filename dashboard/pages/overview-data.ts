@@ -4,6 +4,7 @@ import type { IconName } from '../parts/icons.js'
 import { href, runHref } from '../router.js'
 import type { DeadLetter, PageOf, Queue, Run, Wait, Worker } from '../wire.js'
 import { isAsked, isStuck, waitWords } from './wait-words.js'
+import { isLive } from './worker-words.js'
 
 /** What `GET /api/v1/overview` answers. Each list has a number a minute, the newest last; null where nothing is known of it. */
 export interface Overview {
@@ -34,6 +35,8 @@ export interface Need {
 }
 
 export interface Sources {
+  /** Where the process of the server does the work, no worker is missed. */
+  readonly isEmbedded: boolean
   readonly overview?: Overview
   readonly waits?: PageOf<Wait>
   readonly dead?: PageOf<DeadLetter>
@@ -89,6 +92,21 @@ function stuck(waits: readonly Wait[]): readonly Need[] {
     since,
     to: runs.size === 1 ? runHref(first.runId) : href(['runs'], { why: first.why }),
   }))
+}
+
+/** Nothing can go on: what a page of workers says where nobody is there. */
+function noWorker(workers: readonly Worker[]): readonly Need[] {
+  if (workers.some(isLive)) return []
+  return [
+    {
+      key: 'no worker',
+      icon: 'workers',
+      mark: 'failed',
+      title: 'No worker is there',
+      text: 'Nothing goes on until one starts: npx graflow-worker --tasks ./tasks.mjs',
+      to: href(['workers']),
+    },
+  ]
 }
 
 function lostWorkers(workers: readonly Worker[], now: number): readonly Need[] {
@@ -179,9 +197,10 @@ const some = (needs: readonly Need[], more: string, to: string): readonly Need[]
       ]
 
 /** What a person should do something about, the most pressing first. */
-export function needsOf({ overview, waits, dead, workers, queues }: Sources, now: number): readonly Need[] {
+export function needsOf({ isEmbedded, overview, waits, dead, workers, queues }: Sources, now: number): readonly Need[] {
   return [
     ...some(questions(waits?.items ?? []), 'questions', href(['waits'], { why: 'signal' })),
+    ...(workers === undefined || isEmbedded ? [] : noWorker(workers.items)),
     ...some(stuck(waits?.items ?? []), 'things stand still', href(['waits'])),
     ...(overview === undefined ? [] : memory(overview)),
     ...lostWorkers(workers?.items ?? [], now),

@@ -10,18 +10,20 @@ import { Failed, Skeleton, Stale } from '../parts/feedback.js'
 import { Icon } from '../parts/icons.js'
 import { Box, Page } from '../parts/page.js'
 import { type Mark, StateShape } from '../parts/state.js'
-import { Copy, Time } from '../parts/text.js'
+import { Time } from '../parts/text.js'
 import { me } from '../session.js'
 import { useStore } from '../store.js'
 import { type Query, useQuery } from '../use-query.js'
 import type { DeadLetter, PageOf, Queue, Run, Wait, Worker } from '../wire.js'
 import { Failures, Queues, Unseen, valueOf, Waits, Workers } from './overview-boxes.js'
 import { isFresh, type Need, needsOf, type Overview } from './overview-data.js'
+import { Command, connectionFlags, workerCommand } from './worker-words.js'
 
 /** Waits that a person should do something about. */
 const NEEDY = { limit: 200, why: 'signal,worker,task,capability,driver,graph' }
 
 export function OverviewPage(): JSX.Element {
+  const who = useStore(me)
   const overview = useQuery<Overview>('/overview', { on: isOfRuns, everyMs: 5_000 })
   const queues = useQuery<PageOf<Queue>>('/queues', { query: { limit: 200 }, on: isOfQueues, everyMs: 3_000 })
   const workers = useQuery<PageOf<Worker>>('/cluster/workers', {
@@ -36,6 +38,7 @@ export function OverviewPage(): JSX.Element {
 
   if (isFresh(valueOf(any), valueOf(workers)) && (valueOf(queues)?.items.length ?? 0) === 0) return <Beginning />
   const sources = {
+    isEmbedded: who?.store.kind === 'embedded',
     ...some('overview', valueOf(overview)),
     ...some('queues', valueOf(queues)),
     ...some('workers', valueOf(workers)),
@@ -125,7 +128,7 @@ function LastHour({
       />
       <Tile
         title="Oldest waiting"
-        value={queues === undefined ? undefined : oldest === 0 ? '0 s' : age(oldest)}
+        value={queues === undefined ? undefined : oldest < 1_000 ? '0 s' : age(oldest)}
         note="for a worker, now"
         values={known(oldestMs).map((ms) => (ms === undefined ? undefined : ms / 1_000))}
         mark="waiting"
@@ -226,13 +229,9 @@ function Needs({
 /** The first look at an empty store: what to do. */
 function Beginning(): JSX.Element {
   const who = useStore(me)
-  const connection =
-    who?.store.address === undefined
-      ? ''
-      : ` \\\n  --redis-url ${who.store.address} --redis-key-prefix ${who.keyPrefix}`
   const commands: readonly (readonly [text: string, command: string])[] = [
-    ['Start a worker with your tasks', `npx graflow-worker --tasks ./tasks.mjs${connection}`],
-    ['Hand it a run', `npx graflow submit ./tasks.mjs --workflow hello --input 10${connection}`],
+    ['Start a worker with your tasks', workerCommand(who)],
+    ['Hand it a run', `npx graflow submit ./tasks.mjs --workflow hello --input 10${connectionFlags(who)}`],
   ]
   return (
     <Page title="Overview">
@@ -246,10 +245,7 @@ function Beginning(): JSX.Element {
           {commands.map(([text, command]) => (
             <li key={command}>
               <span>{text}</span>
-              <div class="command">
-                <code>{command}</code>
-                <Copy text={command} what="the command" />
-              </div>
+              <Command command={command} />
             </li>
           ))}
         </ol>

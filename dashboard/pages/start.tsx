@@ -2,6 +2,7 @@
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { at, call } from '../api.js'
+import { isOfWorkers } from '../changes.js'
 import { Button } from '../parts/buttons.js'
 import { Empty, Show, Skeleton } from '../parts/feedback.js'
 import type { Types } from '../parts/json-tree.js'
@@ -10,9 +11,12 @@ import { beginningOf, type Issue, issuesOf, issuesOfProblem, type Schema } from 
 import { focusWrong, JsonArea, SchemaForm } from '../parts/schema-form.js'
 import { toast } from '../parts/toasts.js'
 import { go, href, runHref, setQuery, useRoute } from '../router.js'
-import { asApiError, type Loaded, useQuery } from '../use-query.js'
+import { asApiError, type Loaded, type Query, useQuery } from '../use-query.js'
+import { me } from '../session.js'
+import { useStore } from '../store.js'
 import type { ApiError } from '../api.js'
-import type { PageOf, RunStatus } from '../wire.js'
+import type { PageOf, RunStatus, Worker } from '../wire.js'
+import { isLive, StartWorker } from './worker-words.js'
 
 interface WorkflowLine {
   readonly name: string
@@ -41,6 +45,11 @@ export function StartPage(): JSX.Element {
     everyMs: 0,
   })
   const workflows = useQuery<PageOf<WorkflowLine>>('/workflows', { query: { limit: 200 }, everyMs: 10_000 })
+  const workers = useQuery<PageOf<Worker>>('/cluster/workers', {
+    query: { limit: 200 },
+    on: isOfWorkers,
+    everyMs: 5_000,
+  })
   const again = before.state.is === 'ready' ? before.state.value : undefined
   const isLoading = from !== undefined && (before.state.is === 'loading' || input.state.is === 'loading')
   return (
@@ -57,6 +66,7 @@ export function StartPage(): JSX.Element {
         ),
       })}
     >
+      <NoWorker query={workers} />
       {isLoading ? (
         <Skeleton rows={4} height={48} />
       ) : (
@@ -75,6 +85,19 @@ export function StartPage(): JSX.Element {
         </Show>
       )}
     </Page>
+  )
+}
+
+/** Said before one starts a run, which would wait. */
+function NoWorker({ query: { state } }: { readonly query: Query<PageOf<Worker>> }): JSX.Element | null {
+  const who = useStore(me)
+  if (state.is !== 'ready' || state.value.items.some(isLive) || who?.store.kind !== 'redis') return null
+  return (
+    <div class="start">
+      <Box title="No worker is there" note="what you start now waits until there is one">
+        <StartWorker />
+      </Box>
+    </div>
   )
 }
 

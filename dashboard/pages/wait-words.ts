@@ -45,7 +45,7 @@ export const WHY: Readonly<Record<Wait['why'], string>> = {
   affinity: 'affinity',
   limit: 'limit',
   paused: 'paused',
-  delay: 'retry',
+  delay: 'delay',
   busy: 'busy',
   signal: 'signal',
   timer: 'timer',

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { isOfRuns } from '../changes.js'
 import { count, plural } from '../format.js'
 import { Empty, Show, Skeleton } from '../parts/feedback.js'
+import { Icon } from '../parts/icons.js'
 import { MoreFoot } from '../parts/more.js'
 import { Page } from '../parts/page.js'
 import { type Column, Table } from '../parts/table.js'
@@ -17,7 +18,12 @@ import { isAsked, isStuck, WHY, waitWords, whyWord } from './wait-words.js'
 const lookOf = (wait: Wait): string => (isAsked(wait) ? 'is-paused' : isStuck(wait) ? 'is-failed' : 'is-waiting')
 
 function Reason({ wait }: { readonly wait: Wait }): JSX.Element {
-  return <span class={`why ${lookOf(wait)}`}>{isAsked(wait) ? 'question' : WHY[wait.why]}</span>
+  return (
+    <span class={`why ${lookOf(wait)}`} {...(isAsked(wait) && { title: 'A person is asked' })}>
+      {isAsked(wait) && <Icon name="person" size={12} />}
+      {WHY[wait.why]}
+    </span>
+  )
 }
 
 const pathOf = ({ path }: Wait): string => (path === '' ? 'the run' : path)

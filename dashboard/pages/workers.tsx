@@ -15,13 +15,13 @@ import { href, useRoute } from '../router.js'
 import { usePages } from '../use-pages.js'
 import { useQuery } from '../use-query.js'
 import type { Changed, Worker } from '../wire.js'
+import { heldText, isLive, StartWorker } from './worker-words.js'
 
-const isLive = ({ state }: Worker): boolean => state !== 'stale' && state !== 'dead' && state !== 'stopped'
 const names = (list: readonly string[] | 'all'): string => (list === 'all' ? 'all' : list.join(', '))
 
 function Drain({ worker, onDone }: { readonly worker: Worker; readonly onDone: () => void }): JSX.Element | null {
   if (!isLive(worker) || worker.state === 'draining') return null
-  const { id, inFlight } = worker
+  const { id, inFlight, drives } = worker
   return (
     <ActButton
       icon="leave"
@@ -33,8 +33,11 @@ function Drain({ worker, onDone }: { readonly worker: Worker; readonly onDone: (
         text: (
           <p>
             It takes nothing new, finishes{' '}
-            {inFlight === 0 ? 'what it has' : `the ${plural(inFlight, 'branch', 'branches')} that it has`}, and ends.
-            This cannot be undone; start it again to have it back.
+            {inFlight === 0 ? 'what it has' : `the ${plural(inFlight, 'branch', 'branches')} that it has`}
+            {drives === 0
+              ? ''
+              : `, leaves ${drives === 1 ? 'the run' : `the ${count(drives)} runs`} that it drives to others`}
+            , and ends. This cannot be undone; start it again to have it back.
           </p>
         ),
         action: 'Drain it',
@@ -89,11 +92,23 @@ const columnsOf = (refresh: () => void): readonly Column<Worker>[] => [
   { key: 'id', title: 'Worker', track: 'minmax(140px, 1.4fr)', min: 140, cell: (worker) => <Name worker={worker} /> },
   {
     key: 'held',
-    title: 'In hand',
-    track: '64px',
-    min: 64,
+    title: 'Branches',
+    track: '72px',
+    min: 72,
     cell: ({ inFlight }) => (
       <span class={inFlight === 0 ? 'num faint' : 'num counted is-running'}>{count(inFlight)}</span>
+    ),
+  },
+  {
+    key: 'drives',
+    title: 'Drives',
+    track: '64px',
+    min: 64,
+    rank: 1,
+    cell: ({ drives }) => (
+      <span class={drives === 0 ? 'num faint' : 'num'} title="Runs that it drives">
+        {count(drives)}
+      </span>
     ),
   },
   {
@@ -186,6 +201,8 @@ function Details({ worker, onDone }: { readonly worker: Worker; readonly onDone:
           {worker.role}
           {worker.isLeader ? ', leads' : ''}
         </dd>
+        <dt>In hand</dt>
+        <dd>{heldText(worker)}</dd>
         <dt>Session</dt>
         <dd>
           <Id id={worker.session} what="the session" />
@@ -286,10 +303,7 @@ export function WorkersPage(): JSX.Element {
             )
           ) : rows.length === 0 ? (
             <Empty title="No worker is there">
-              <p>
-                Start one beside your tasks: <code>npx graflow-worker --tasks ./tasks.js</code>, with the address of
-                this Redis.
-              </p>
+              <StartWorker />
             </Empty>
           ) : (
             <Table
@@ -312,7 +326,7 @@ export function WorkersPage(): JSX.Element {
                   </div>
                   <div class="card-line small">
                     <State state={worker.state} />
-                    <span class="soft">{plural(worker.inFlight, 'branch', 'branches')}</span>
+                    <span class="soft">{heldText(worker)}</span>
                     <span class="push soft">
                       <Time of={worker.seenAt} />
                     </span>

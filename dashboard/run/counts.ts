@@ -1,7 +1,6 @@
 /** Counts of branches as people read them: with a sign and a word each. */
 import { count } from '../format.js'
 import type { Mark } from '../parts/state.js'
-import type { RunStatus } from '../wire.js'
 import type { Counts } from './graph-state.js'
 
 export interface CountSign {
@@ -21,10 +20,6 @@ export const COUNT_SIGNS: readonly CountSign[] = [
   { of: 'ready', sign: '○', word: 'ready', mark: 'waiting' },
   { of: 'withdrawn', sign: '–', word: 'withdrawn', mark: 'cancelled' },
 ]
-
-/** Of all its groups: they are over, and were not done. */
-export const withdrawnIn = ({ groups }: Pick<RunStatus, 'groups'>): number =>
-  groups.reduce((sum, { withdrawn }) => sum + withdrawn, 0)
 
 /** `1 203 succeeded, 4 failed`. */
 export function countsText(counts: Counts): string {

@@ -5,12 +5,11 @@ import { State } from '../parts/state.js'
 import { Tag, Time } from '../parts/text.js'
 import { ErrorView } from '../parts/values.js'
 import type { RunStatus } from '../wire.js'
-import { withdrawnIn } from './counts.js'
 import { Fact, Frame, type PanelProps, Part, Progress } from './panel-parts.js'
 import { ValueView } from './value-view.js'
 
 export function OfRun({ id, status, isOver, onSelect }: PanelProps): JSX.Element {
-  const { workflow, tags, retries, byHand, error, state, done, total } = status
+  const { workflow, tags, retries, byHand, error, state, done, withdrawn, total } = status
   const version = `${state} ${retries}`
   return (
     <Frame title={workflow ?? 'The run'} kind={workflow === undefined ? '' : 'the whole run'}>
@@ -21,7 +20,7 @@ export function OfRun({ id, status, isOver, onSelect }: PanelProps): JSX.Element
         </Part>
       )}
       <dl class="facts">
-        <Fact name="Steps and branches">{doneOf(done, total, isOver, withdrawnIn(status))}</Fact>
+        <Fact name="Steps and branches">{doneOf(done, total, isOver, withdrawn)}</Fact>
         {retries > 0 && <Fact name="Retried">{retries === 1 ? 'once' : `${count(retries)} times`}</Fact>}
         {tags.length > 0 && (
           <Fact name="Tags">

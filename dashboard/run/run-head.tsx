@@ -11,7 +11,7 @@ import { waitWords } from '../pages/wait-words.js'
 import { may, me } from '../session.js'
 import { useStore } from '../store.js'
 import type { RunStatus } from '../wire.js'
-import { withdrawnIn } from './counts.js'
+import { momentsOf, type SeenState } from './run-moments.js'
 
 interface Changed {
   readonly changed: boolean
@@ -24,16 +24,10 @@ export interface HeadProps {
   readonly onChanged: () => void
 }
 
-/** A state that the page saw the run go into. */
-export interface SeenState {
-  readonly state: string
-  readonly at: number
-}
-
 export const isEnded = (state: string): boolean => state === 'completed' || state === 'failed' || state === 'cancelled'
 
 export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
-  const { state, driver, createdAt, endedAt, waits, done, total } = status
+  const { state, driver, createdAt, endedAt, waits, done, withdrawn, total } = status
   const others = waits.filter(({ why }) => why !== 'signal')
   const [wait] = others
   return (
@@ -45,7 +39,7 @@ export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
         <span class="num">
           <Took from={createdAt} to={endedAt} />
         </span>
-        <span class="soft num">{doneOf(done, total, isEnded(state), withdrawnIn(status))}</span>
+        <span class="soft num">{doneOf(done, total, isEnded(state), withdrawn)}</span>
         <span class="soft">
           {driver !== undefined ? <>driven by {driver}</> : isEnded(state) ? '' : 'nobody drives it'}
         </span>
@@ -62,38 +56,13 @@ export function StateLine({ id, status, seen }: HeadProps): JSX.Element {
   )
 }
 
-interface Moment {
-  readonly word: string
-  readonly state: string
-  readonly at: number
-}
-
-/** What is known of its past, in order: what the store tells, and what the page saw. */
-function momentsOf(
-  { createdAt, startedAt, endedAt, state, byHand, retries }: RunStatus,
-  seen: readonly SeenState[],
-): readonly Moment[] {
-  const time = (text: string): number => new Date(text).getTime()
-  const moments: Moment[] = [{ word: 'created', state: 'pending', at: time(createdAt) }]
-  if (startedAt !== undefined) moments.push({ word: 'started', state: 'running', at: time(startedAt) })
-  for (const one of byHand) moments.push({ word: `${one.path} decided by hand`, state: one.as, at: time(one.at) })
-  for (const one of seen) moments.push({ word: one.state, state: one.state, at: one.at })
-  if (endedAt !== undefined)
-    moments.push({
-      word: retries > 0 ? `${state} after ${retries === 1 ? 'a retry' : `${count(retries)} retries`}` : state,
-      state,
-      at: time(endedAt),
-    })
-  return moments.sort((a, b) => a.at - b.at)
-}
-
 function States({ status, seen }: { readonly status: RunStatus; readonly seen: readonly SeenState[] }): JSX.Element {
   const moments = momentsOf(status, seen)
   const first = moments[0]?.at ?? 0
   return (
     <ol class="run-states small">
       {moments.map(({ word, state, at: when }, i) => (
-        <li key={`${word} ${when}`} title={exactTime(new Date(when))}>
+        <li key={i} title={exactTime(new Date(when))}>
           <State state={state} word={word} />
           <span class="num faint">{i === 0 ? clockTime(new Date(when)) : `+${duration(when - first)}`}</span>
         </li>

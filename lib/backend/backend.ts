@@ -768,7 +768,10 @@ export interface WaitingLane {
 export interface SessionStatus extends SessionInfo {
   readonly session: string
   readonly expiresAt: number
+  /** Branches that it holds; runs that it drives are not among them. */
   readonly branches: number
+  /** Runs that it drives. */
+  readonly runs: number
 }
 /**
  * A worker as the registry has it, by its base id: also for a while after it was lost. Of several sessions with one base id it is the last that

@@ -134,8 +134,10 @@ export interface TopologyNode {
   readonly seenAt: Date
   /** Milliseconds since then, by the clock of the store. */
   readonly heartbeatAgeMs: number
-  /** Branches that it holds. */
+  /** Branches that it holds; runs that it drives are not among them. */
   readonly inFlight: number
+  /** Runs that it drives. */
+  readonly drives: number
   /** Pipelines that are placed on it, as `<group>/<pipeline>` with the group's id. */
   readonly pipelines: readonly string[]
 }

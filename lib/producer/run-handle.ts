@@ -86,6 +86,7 @@ export class RunHandle implements Run<unknown> {
         (sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn,
         counts.done - dispatching.filter(isStepOver).length,
       ),
+      withdrawn: counted.reduce((sum, { withdrawn }) => sum + withdrawn, 0),
       total: counted.reduce((sum, group) => sum + group.size, counts.total - dispatching.length),
       steps,
       groups,

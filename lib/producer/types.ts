@@ -205,6 +205,8 @@ export interface RunStatus {
    * whose handler dispatched branches counts as these.
    */
   readonly done: number
+  /** Of `done`, branches that were withdrawn: never begun, or told to stop. */
+  readonly withdrawn: number
   /** Steps begun and branches dispatched so far. */
   readonly total: number
   /**
@@ -408,8 +410,10 @@ export interface WorkerStatus {
   readonly registeredAt: Date | undefined
   /** Its last sign of life. */
   readonly seenAt: Date
-  /** Branches that it holds. */
+  /** Branches that it holds; runs that it drives are not among them. */
   readonly inFlight: number
+  /** Runs that it drives. */
+  readonly drives: number
 }
 
 /** The workers of the store. */

@@ -51,7 +51,9 @@ export function workersOf(backend: Pick<Backend, 'inspect' | 'control' | 'sessio
 const keyOf = ({ id, session }: WorkerStatus): string => `${id} ${session}`
 
 /** What a session says of the process that has it, live or not. */
-function factsOf(info: SessionStatus | NodeStatus): Omit<WorkerStatus, 'state' | 'seenAt' | 'inFlight' | 'isLeader'> {
+function factsOf(
+  info: SessionStatus | NodeStatus,
+): Omit<WorkerStatus, 'state' | 'seenAt' | 'inFlight' | 'drives' | 'isLeader'> {
   const { baseId: id, session, role, hostname, pid, metadata, queues, capabilities, tasks } = info
   const { buildId } = metadata
   return {
@@ -71,14 +73,15 @@ function liveWorker(session: SessionStatus, node: NodeStatus | undefined, leader
     registeredAt: node === undefined ? undefined : new Date(node.registeredAt),
     seenAt: new Date(Math.max(renewedAt, node?.seenAt ?? 0)),
     inFlight: session.branches,
+    drives: session.runs,
     isLeader: session.session === leader,
   }
 }
 
 /** What it holds is known now; what it said of itself is as old as its last heartbeat. One of an earlier release says nothing. */
-function stateOf({ branches }: SessionStatus, node: NodeStatus | undefined): WorkerStateName {
+function stateOf({ branches, runs }: SessionStatus, node: NodeStatus | undefined): WorkerStateName {
   const said = STATES.find((known) => known === node?.state) ?? 'ready'
-  return said === 'ready' || said === 'busy' ? (branches > 0 ? 'busy' : 'ready') : said
+  return said === 'ready' || said === 'busy' ? (branches + runs > 0 ? 'busy' : 'ready') : said
 }
 
 /** Its session is gone; what it held is somebody else's. */
@@ -88,5 +91,6 @@ const lostWorker = (node: NodeStatus): WorkerStatus => ({
   registeredAt: new Date(node.registeredAt),
   seenAt: new Date(node.seenAt),
   inFlight: 0,
+  drives: 0,
   isLeader: false,
 })

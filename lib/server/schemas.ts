@@ -80,6 +80,7 @@ export const RunStatus = z
     driver: z.string().optional(),
     retries: z.int(),
     done: z.int(),
+    withdrawn: z.int(),
     total: z.int(),
     steps: z.array(z.object({ path: z.string(), task: z.string(), state: z.string(), attempt: z.int() }).loose()),
     groups: z.array(z.object({ path: z.string(), state: z.string(), width: z.int() }).loose()),

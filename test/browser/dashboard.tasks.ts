@@ -30,6 +30,15 @@ const hold = task('hold', async (n: number) => {
 /** Holds until the test lets it go. */
 export const held = workflow('held', seq(each(hold)))
 
+/** Its steps are done by the worker that drives it, which holds no branch for them. */
+export const driven = workflow(
+  'driven',
+  seq(
+    task('begin', () => 1),
+    hold,
+  ),
+)
+
 const city = task('city', (city: { name: string; size: number }): string => {
   if (city.size > 1) throw new Error(`no weather for ${city.name}`)
   return city.name

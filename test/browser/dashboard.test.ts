@@ -70,7 +70,7 @@ describe('the dashboard', () => {
     await page.getByText(`--redis-url redis://127.0.0.1:${place.server.port}`).first().waitFor()
     expect(await axeFindings(page)).toEqual([])
     await shot(page, 'empty')
-    // the commands are longer than a phone is wide: they scroll, and not the page
+    // the commands are longer than a phone is wide: they are broken, and the page does not scroll
     await page.setViewportSize({ width: 390, height: 844 })
     expect(await sideways(page)).toBe(0)
     await page.setViewportSize({ width: 1_280, height: 900 })

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core'
 import { useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
 import { axeFindings, openChromium, shot, type TestBrowser } from './chromium.js'
-import { admit, checkout, halves, held, later, refund, weather } from './dashboard.tasks.js'
+import { admit, checkout, driven, halves, held, later, refund, weather } from './dashboard.tasks.js'
 import { row, serve, sideways, TASKS, type World } from './dashboard-world.js'
 
 /** What pages have, in which the functions given to `evaluate` run. */
@@ -270,6 +270,75 @@ describe('a run that waits', () => {
     await page.locator('.run-state').getByText('2 done so far').waitFor()
     await page.goto(`${url}runs`)
     await row(page, 'waits-on').getByText('2 so far').waitFor()
+    await page.close()
+  }, 60_000)
+})
+
+describe('workers', () => {
+  it('are told of where there is none, with the command that starts one', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await graflow.submit(checkout, order, { id: 'left-alone' })
+    const page = await browser.page()
+    const command = `npx graflow-worker --tasks ./tasks.mjs \\\n  --redis-url redis://127.0.0.1:${place.server.port} --redis-key-prefix ${place.prefix}`
+    await page.goto(url)
+    await page.locator('.need', { hasText: 'No worker is there' }).waitFor()
+    expect(await page.locator('.command code').textContent()).toBe(command)
+    await shot(page, 'no-worker')
+    expect(await axeFindings(page)).toEqual([])
+    for (const path of ['workers', 'cluster', 'start']) {
+      await page.goto(`${url}${path}`)
+      await page.locator('.command code').waitFor()
+      expect(await page.locator('.command code').textContent()).toBe(command)
+      await shot(page, `no-worker-${path}`)
+      expect(await axeFindings(page)).toEqual([])
+      await page.setViewportSize({ width: 320, height: 700 })
+      expect(await sideways(page)).toBe(0)
+      await page.setViewportSize({ width: 1_280, height: 900 })
+    }
+    await place.worker('ada')
+    await page.locator('.command').waitFor({ state: 'detached' })
+    await page.goto(url)
+    await page.getByText('1 live worker').waitFor()
+    expect(await page.locator('.need', { hasText: 'No worker is there' }).count()).toBe(0)
+    await page.close()
+  }, 60_000)
+
+  it('have branches in hand, and drive runs, which are none', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    await graflow.submit(driven, undefined, { id: 'driven-1' })
+    const page = await browser.page()
+    await page.goto(url)
+    await page.getByText('1 live worker, 1 run in hand').waitFor()
+    await graflow.submit(held, [1, 2], { id: 'held-1' })
+    await page.getByText('1 live worker, 2 branches, 2 runs in hand').waitFor()
+    await shot(page, 'in-hand')
+    await page.goto(`${url}workers`)
+    const cells = row(page, 'ada').locator('.num')
+    expect([await cells.nth(0).textContent(), await cells.nth(1).textContent()]).toEqual(['2', '2'])
+    await page.goto(`${url}cluster`)
+    await row(page, 'ada').getByText('2 branches, 2 runs').waitFor()
+    place.ledger.open('go')
+    await row(page, 'ada').getByText('0 branches').waitFor()
+    await page.close()
+  }, 60_000)
+})
+
+describe('waits', () => {
+  it('have one word each: in the filter, in the row, and in the list of runs', async () => {
+    const { place, graflow, url } = await serve(await stage())
+    await place.worker('ada')
+    await graflow.submit(refund, undefined, { id: 'refund-1' })
+    await until(async () => (await graflow.waits.of('refund-1')).length > 0, 'a question')
+    const page = await browser.page()
+    await page.goto(`${url}waits`)
+    expect(await row(page, 'refund-1').locator('.why').textContent()).toBe('signal')
+    await page.getByRole('button', { name: 'signal 1' }).click()
+    await row(page, 'refund-1').waitFor()
+    await page.goto(`${url}runs?why=signal`)
+    await page.locator('option:checked', { hasText: 'Waits: signal' }).waitFor({ state: 'attached' })
+    await page.goto(url)
+    await page.locator('.reasons a', { hasText: 'signal' }).waitFor()
     await page.close()
   }, 60_000)
 })

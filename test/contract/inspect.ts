@@ -347,9 +347,9 @@ export function describeInspect(useWorld: UseWorld): void {
       ...infoOf('s'),
       metadata: { zone: 'eu-1' },
       capabilities: ['gpu'],
-      branches: 2,
+      ...{ branches: 2, runs: 0 },
     })
-    expect(sessions[2]).toMatchObject({ branches: 1 })
+    expect(sessions[2]).toMatchObject({ branches: 0, runs: 1 })
   })
 
   it('lists dead letters newest first', async () => {

@@ -22,6 +22,16 @@ describe('status() counts', () => {
     await using graflow = await connect({ logLevel: 'silent' })
     const run = await graflow.start(flow as typeof p, 1)
     await run.result()
-    expect(await run.status()).toMatchObject({ done: total, total })
+    expect(await run.status()).toMatchObject({ done: total, withdrawn: 0, total })
+  })
+
+  it('what was withdrawn, as done, and by itself', async () => {
+    await using graflow = await connect({ logLevel: 'silent' })
+    const never = task('never', (_: number, { signal }): Promise<number> => {
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    })
+    const run = await graflow.start(seq(p, par(p, never, never).first()), 1)
+    await run.result()
+    expect(await run.status()).toMatchObject({ done: 4, withdrawn: 2, total: 4 })
   })
 })

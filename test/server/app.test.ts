@@ -1,5 +1,5 @@
 /** What holds for every route of the control plane, asked without a socket. */
-import { connect, task } from 'graflow'
+import { connect, each, par, task, workflow } from 'graflow'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { documentOf } from '../../lib/server/openapi.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
@@ -33,6 +33,26 @@ describe('the control plane', () => {
     expect((await behind.ask('GET', '/openapi.json')).json.servers).toEqual([{ url: '/graflow' }])
     await behind.close()
   })
+
+  it('says of a run how much was withdrawn, of more groups than it lists, too', async () => {
+    const many = 1_700
+    const never = task('never', (_: number, { signal }): Promise<number> => {
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    })
+    const raced = each(
+      par(
+        task('now', (n: number) => n),
+        never,
+      ).first(),
+    )
+    const wide = await openPlane({ tasks: [workflow('raced', raced)] })
+    const input = Array.from({ length: many }, (_, n) => n)
+    await wide.ask('POST', '/api/v1/runs?wait=60000', { workflow: 'raced', id: 'r', input })
+    const { json } = await wide.ask('GET', '/api/v1/runs/r')
+    expect([json.state, json.groups.length, json.withdrawn]).toEqual(['completed', 1_600, many])
+    expect(json.done).toBe(json.total)
+    await wide.close()
+  }, 60_000)
 
   it('answers health without a key, and nothing else', async () => {
     for (const path of ['/livez', '/readyz', '/healthz']) expect((await plane.ask('GET', path)).status).toBe(200)

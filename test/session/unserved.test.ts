@@ -19,7 +19,7 @@ const spec = (facts: Partial<GroupSpec> = {}): GroupSpec => ({
 
 const worker = (baseId: string, facts: Partial<SessionStatus> = {}): SessionStatus => ({
   ...{ session: `${baseId}:1`, baseId, hostname: 'h', pid: 1, role: 'worker', queues: ['default'], capabilities: [] },
-  ...{ tasks: ['other'], metadata: {}, expiresAt: 0, branches: 0, ...facts },
+  ...{ tasks: ['other'], metadata: {}, expiresAt: 0, branches: 0, runs: 0, ...facts },
 })
 
 /** A process that awaits one group, with these live workers. */

@@ -8,7 +8,7 @@ export interface Candidate {
   /** What it calls itself. */
   readonly id: string
   readonly tasks: ReadonlySet<string> | 'all'
-  /** Branches that it holds. */
+  /** Branches that it holds, and runs that it drives. */
   readonly inFlight: number
   /** It leaves soon. */
   readonly isLeaving: boolean
@@ -21,10 +21,10 @@ export function candidatesFrom(
 ): ReadonlyMap<string, Candidate> {
   const leaving = new Set(nodes.filter(({ state }) => state === 'draining').map(({ session }) => session))
   const found = new Map<string, Candidate>()
-  for (const { baseId: id, session, role, queues, tasks, branches } of sessions) {
+  for (const { baseId: id, session, role, queues, tasks, branches, runs } of sessions) {
     if (role === 'observer' || (queues !== 'all' && !queues.includes(RUNS_QUEUE))) continue
     const isLeaving = leaving.has(session) && found.get(id)?.isLeaving !== false
-    const inFlight = branches + (found.get(id)?.inFlight ?? 0)
+    const inFlight = branches + runs + (found.get(id)?.inFlight ?? 0)
     found.set(id, { id, tasks: tasks === 'all' ? 'all' : new Set(tasks), inFlight, isLeaving })
   }
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -13,8 +13,8 @@ export async function topologyOf({ backend }: OperatorServices, groups: readonly
       if (workerId !== undefined) placed.set(workerId, [...(placed.get(workerId) ?? []), `${id}/${pipeline}`])
   }
   const nodes = items.map(
-    ({ id, session, role, state, hostname, isLeader, seenAt, inFlight }): TopologyNode => ({
-      ...{ id, session, role, state, hostname, isLeader, seenAt, inFlight },
+    ({ id, session, role, state, hostname, isLeader, seenAt, inFlight, drives }): TopologyNode => ({
+      ...{ id, session, role, state, hostname, isLeader, seenAt, inFlight, drives },
       heartbeatAgeMs: Math.max(0, Math.round(now - seenAt.getTime())),
       pipelines: placed.get(id) ?? [],
     }),

@@ -77,12 +77,13 @@ export function inspectorOf(state: KernelState): KernelInspector {
     queues: (): readonly QueueStatus[] => [...state.queues.values()].map((queue) => queueStatus(state, queue)),
     waiting: (queue): readonly WaitingLane[] => waitingIn(state, state.queues.get(queue)),
     sessions: (): readonly SessionStatus[] =>
-      [...state.sessions.values()].reverse().map((session) => ({
-        ...session.info,
-        session: session.id,
-        expiresAt: state.wall(session.expiresAt),
-        branches: session.branches,
-      })),
+      [...state.sessions.values()].reverse().map((session) => {
+        const runs = [...session.grants].filter(({ group }) => group.isRoot).length
+        return {
+          ...session.info,
+          ...{ session: session.id, expiresAt: state.wall(session.expiresAt), branches: session.branches - runs, runs },
+        }
+      }),
     nodes: (): readonly NodeStatus[] => [...state.nodes.values()],
     serving: (): readonly ServingWorkers[] => servingIn(state),
     lead: (): Lead | undefined => leadOf(state),

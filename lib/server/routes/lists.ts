@@ -22,7 +22,8 @@ const Worker = z
     buildId: z.string().optional(),
     registeredAt: z.iso.datetime().optional(),
     seenAt: z.iso.datetime().openapi({ description: 'Its last sign of life.' }),
-    inFlight: z.int(),
+    inFlight: z.int().openapi({ description: 'Branches that it holds.' }),
+    drives: z.int().openapi({ description: 'Runs that it drives.' }),
     isLeader: z.boolean(),
   })
   .openapi('Worker')

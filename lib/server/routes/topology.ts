@@ -15,7 +15,8 @@ const Node = z
     isLeader: z.boolean(),
     seenAt: z.iso.datetime(),
     heartbeatAgeMs: z.int().openapi({ description: 'Since its last sign of life, by the clock of the store.' }),
-    inFlight: z.int(),
+    inFlight: z.int().openapi({ description: 'Branches that it holds.' }),
+    drives: z.int().openapi({ description: 'Runs that it drives.' }),
     pipelines: z
       .array(z.string())
       .openapi({ description: 'Placed on it: the id of the group, a slash, the pipeline.' }),

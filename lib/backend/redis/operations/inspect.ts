@@ -302,9 +302,10 @@ async function sessions(store: Store): Promise<readonly SessionStatus[]> {
 }
 
 function sessionIn(reply: Reply): { readonly sequence: number; readonly status: SessionStatus } {
-  const [session, sequence, expiry, branches, info] = listOf(reply)
+  const [session, sequence, expiry, branches, info, runs] = listOf(reply)
   const expiresAt = textOf(expiry) === 'inf' ? Infinity : numberOf(expiry)
-  const status = { ...decodeInfo(bytesOf(info)), session: textOf(session), expiresAt, branches: numberOf(branches) }
+  const held = { branches: numberOf(branches), runs: numberOf(runs) }
+  const status = { ...decodeInfo(bytesOf(info)), session: textOf(session), expiresAt, ...held }
   return { sequence: numberOf(sequence), status }
 }
 
