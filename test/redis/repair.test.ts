@@ -82,6 +82,99 @@ describe('the list of what a session holds', () => {
   })
 })
 
+describe('a grant whose record is lost', () => {
+  /** A group of which two branches are held under one token; the record of that grant is gone from now on. */
+  async function lost() {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    const root = await world.start('a', { ifLost: 'take-over' })
+    await world.dispatch(root, 'a/0', { size: 3, timeoutMs: 1, attempts: 2 })
+    await world.join('holder')
+    const held = await world.takeOne(2, { session: 'holder' })
+    const records = (await redis.hkeys(`${tag}:b:a/0`)).filter((name) => /^t\d+$/.test(name))
+    expect(await redis.hdel(`${tag}:b:a/0`, ...records)).toBe(1)
+    const sweeps = async (): Promise<void> => {
+      for (let times = 0; times < 4; times++) {
+        await redis.hdel(`${tag}:m`, 'sweepAt') // the next sweep is not too early
+        await backend.sweep('w')
+      }
+    }
+    return { backend, redis, tag, world, root, held, sweeps }
+  }
+  const all = ['a/0#0', 'a/0#1', 'a/0#2']
+
+  it('is met when it is settled: that is refused, and its branches are ready again with the next sweep', async () => {
+    const { world, held, sweeps, redis, tag } = await lost()
+    await redis.del(`${tag}:due`)
+    expect(await world.settle(held, 'succeeded')).toBe('fenced')
+    await sweeps()
+    expect(world.names(await world.take(10))).toEqual(all)
+  })
+
+  it('is met when its session is gone', async () => {
+    const { backend, world, sweeps, redis, tag } = await lost()
+    await redis.del(`${tag}:due`)
+    await backend.session({ kind: 'close', session: 'holder' })
+    await sweeps()
+    expect(world.names(await world.take(10))).toEqual(all)
+  })
+
+  it('is met when its deadline has passed', async () => {
+    const { world, sweeps, redis, tag, held } = await lost()
+    await redis.zadd(`${tag}:due`, 'XX', 1, ...(await redis.zrange(`${tag}:due`, 0, 0)))
+    await sweeps()
+    expect(world.names(await world.take(10)).sort()).toEqual(all)
+    expect(await world.settle(held, 'succeeded')).toBe('fenced')
+  })
+
+  it('is met when the holder of the branch takes another step, or another process asks for the run', async () => {
+    const { backend, world, root, sweeps, redis, tag } = await lost()
+    await redis.hdel(`${tag}:b:a`, 't1')
+    await expect(world.dispatch(root, 'a/1')).rejects.toThrow('step answered fenced')
+    await sweeps()
+    expect(world.names(await world.take(10, { queues: ['runs'] }))).toEqual(['a#0'])
+    await redis.hdel(`${tag}:b:a`, 't2')
+    const asked = { session: 'w', nonce: 'n', runId: 'a' }
+    expect((await backend.take(asked)).status).toBe('held')
+    await sweeps()
+    expect((await backend.take(asked)).status).toBe('ok')
+  })
+})
+
+describe('the list of branches that are ready again', () => {
+  it.each(['lost', 'cut off'])('may be %s: the table of branches knows them', async (how) => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    await world.dispatch(await world.start('a'), 'a/0', { size: 8 })
+    const held = await world.takeOne(6)
+    await world.settle(held, 'released', [1, 2, 3, 5])
+    const list = `${tag}:b:a/0:r`
+    expect(await redis.llen(list)).toBe(4)
+    await (how === 'lost' ? redis.del(list) : redis.ltrim(list, 2, -1))
+    const first = world.names(await world.take(3))
+    const rest = world.names(await world.take(10))
+    expect([first.length, ...[...first, ...rest].sort()]).toEqual([3, ...[1, 2, 3, 5, 6, 7].map((n) => `a/0#${n}`)])
+  })
+})
+
+describe('the table of branches', () => {
+  /** Its group has all its branches in flight, or all but one; none of them needs its input any more. */
+  it.each([
+    ['3 branches', { size: 3 }, 3],
+    ['40 branches', { size: 40 }, 40],
+    ['40 branches with one input, not all of them taken', { size: 40, shared: true }, 39],
+  ])('of %s is lost: whoever waits for the group is told', async (_, facts, taken) => {
+    const { backend, redis, tag } = await scene()
+    const world = await worldOn(backend)
+    await world.dispatch(await world.start('a'), 'a/0', facts)
+    const held = await world.takeOne(taken)
+    await redis.hdel(`${tag}:b:a/0`, 'd')
+    await redis.del(`${tag}:b:a/0:d`)
+    expect(await world.settle(held, 'succeeded')).toBe('gone')
+    await expect(backend.inspect.outcomes('a/0', 0)).rejects.toMatchObject({ code: 'INTEGRITY' })
+  })
+})
+
 describe('a group that cannot be read', () => {
   /** A group of which three branches are held one by one, and one waits; the table of its branches is of another type from now on. */
   async function hurt() {

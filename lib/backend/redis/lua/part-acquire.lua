@@ -7,7 +7,7 @@
 --   waits: runWaits
 --   commit: commit
 --   granting: addGrant grantOf grantTo
---   grants: forgetHoldings nonceOf recordOf
+--   grants: holdings nonceOf recordOf
 --   group: forget groupOrder inputRange isOneTask load touch
 --   ready-queue: isGrantable laneOf readyIn
 --   retries: retries
@@ -291,7 +291,7 @@ local function passUnreadable(gid, lane, why)
   quarantine(gid, why)
   forget(gid)
   ask.strays[#ask.strays + 1] = { lane, gid }
-  forgetHoldings(ask.session, gid)
+  holdings.forgetGroup(ask.session, gid)
 end
 
 -- Looks at groups in order until nothing more may be granted.

@@ -5,7 +5,7 @@
 --   base: firstRead now shard shardValue watchersOf whole
 --   branch-table: ANYWHERE FAILED GRANTED SUCCEEDED cellOf setCells
 --   closing: close
---   grants: endHolding recordOf
+--   grants: endHolding holdings recordOf
 --   group: loadReadable touch
 --   parking: parking
 --   run: loadRun
@@ -106,6 +106,9 @@ local function endedWith(g, chunk, count, failed, upload)
   local number = whole((unpackBytes('<I4', cell, 5)))
   local isRead, token, _, session = pcall(recordOf, root, number)
   if not isRead or not token then
+    if isRead then
+      holdings.missRecord(cell, number)
+    end
     return nil
   end
   return root, number, session, cell, value

@@ -35,13 +35,23 @@ function stored(g, from, to)
   return g.inline and sub(g.inline, from + 1, to + 1) or call('GETRANGE', g.b .. ':d', from, to)
 end
 
+-- Cells that were never written are those of branches that were never granted. A table that has none for branches which were is lost, or cut off:
+-- nobody could settle these, and nobody would get them again.
+local function padded(g, cells, size)
+  local written = g.nextBefore
+  if written and written > 0 and call('STRLEN', g.b .. ':d') < written * 8 then
+    error('a branch table that is cut off')
+  end
+  return cells .. rep('\0', size - #cells)
+end
+
 -- All cells of a small group, as they are or will be.
 function tableOf(g)
   local all = g.all
   if not all then
     all = stored(g, 0, g.size * 8 - 1)
     if #all < g.size * 8 then
-      all = all .. rep('\0', g.size * 8 - #all)
+      all = padded(g, all, g.size * 8)
     end
     g.all = all
   end
@@ -71,7 +81,7 @@ function cellsOf(g, from, count)
   end
   local cells = call('GETRANGE', g.b .. ':d', from * 8, (from + count) * 8 - 1)
   if #cells < count * 8 then
-    cells = cells .. rep('\0', count * 8 - #cells)
+    cells = padded(g, cells, count * 8)
   end
   return g.cells and withWrites(g, cells, from, count) or cells
 end
@@ -128,7 +138,7 @@ function cellOf(g, index)
     return g.single[index]
   end
   local cell = storedNear(g, index * 8, 8)
-  return #cell == 8 and cell or cell .. rep('\0', 8 - #cell)
+  return #cell == 8 and cell or padded(g, cell, 8)
 end
 
 -- Of a group whose table does not stand in its hash.

@@ -143,8 +143,9 @@ local function gathered(g, indexes, cells, starts, lasts)
   return grant
 end
 
--- Where a branch of a mixed range comes from: the group's list of requeued ones, those requeued in this very call, or never granted.
-local FROM_LIST, FROM_CALL, FRESH = 1, 2, 3
+-- Where a branch of a mixed range comes from: the group's list of requeued ones, those requeued in this very call, the table, where the list has
+-- lost it, or never granted.
+local FROM_LIST, FROM_CALL, FROM_TABLE, FRESH = 1, 2, 3, 4
 
 -- The next ready branch on the group's list, with its cell; entries that mean nothing are passed. A walk: `at`, what was read of the list; `used`,
 -- what is done with; `position` in the `page` read last; `taken` by index.
@@ -180,6 +181,22 @@ local function unlisted(g, walk)
   end
 end
 
+-- The next ready branch that stands in no list, though it was granted before: there is one only where more are counted than were found.
+local function missing(g, walk)
+  if g.requeuedCount <= walk.requeuedTaken then
+    return nil
+  end
+  local first = walk.missed or 0
+  local cells = cellsOf(g, first, g.next - first)
+  for index = first, g.next - 1 do
+    local at = (index - first) * 8
+    if byte(cells, at + 1) == READY and not walk.taken[index] then
+      walk.missed = index
+      return index, sub(cells, at + 1, at + 8)
+    end
+  end
+end
+
 -- The next branch of a mixed range, its cell, and where it comes from; nil when none is left.
 local function nextBranch(g, walk, limit)
   local index, cell = listed(g, walk)
@@ -189,6 +206,10 @@ local function nextBranch(g, walk, limit)
   index, cell = unlisted(g, walk)
   if index then
     return index, cell, FROM_CALL
+  end
+  index, cell = missing(g, walk)
+  if index then
+    return index, cell, FROM_TABLE
   end
   g.requeuedCount = walk.requeuedTaken
   if walk.next >= limit then
@@ -208,6 +229,8 @@ local function takeBranch(g, walk, index, from)
     walk.position, walk.used, walk.requeuedTaken = walk.position + 1, walk.used + 1, walk.requeuedTaken + 1
   elseif from == FROM_CALL then
     table.remove(g.requeued, 1)
+    walk.requeuedTaken = walk.requeuedTaken + 1
+  elseif from == FROM_TABLE then
     walk.requeuedTaken = walk.requeuedTaken + 1
   else
     walk.next = walk.next + 1

@@ -1,6 +1,5 @@
 -- Grants: ranges of branches that a session holds under one token. Hides how a grant is recorded with its group and with its session.
--- Gives: PUSHED grantNumberOf nonceOf recordOf stillHeld heldGroup newGrant endHolding isHolding forgetHolding endHoldingAll forgetHoldings
---   commitHeld commitEnded
+-- Gives: PUSHED holdings grantNumberOf nonceOf recordOf stillHeld heldGroup newGrant endHolding isHolding commitHeld commitEnded
 -- Needs:
 --   base: many nextFence now whole
 --   branch-table: GRANTED NO_CELL cellOf cellsOf grantedCells setCells
@@ -11,6 +10,9 @@
 PUSHED = '!'
 -- By session: how many branches of each grant it holds from now on.
 local owned = {}
+
+-- What is seldom done: one table, since Lua has room for 200 names in a function.
+holdings = {}
 
 function begin_grants()
   if next(owned) then owned = {} end
@@ -64,6 +66,14 @@ local function setRecord(g, grantNumber, record)
   end
 end
 
+-- A grant has no record: where the table still has it, the record is lost, and the next sweep makes its branches ready again. Written at once, since
+-- the answer is a refusal, which changes nothing else.
+function holdings.missRecord(cell, grantNumber)
+  if cell and byte(cell) == GRANTED and (unpackBytes('<I4', cell, 5)) == tonumber(grantNumber) then
+    tryCall('HSET', M, 'fix', 'new')
+  end
+end
+
 -- What is still held of a grant: indexes and cells. Only the grant's own branches are looked at, however large its group.
 function stillHeld(g, branches, grantNumber)
   local indexes, kept, number = {}, {}, tonumber(grantNumber)
@@ -93,10 +103,13 @@ function heldGroup(gid, index, token)
     return nil
   end
   local known, _, session = recordOf(g, grantNumber)
+  local cell = cellOf(g, index)
   if token ~= known then
+    if not known then
+      holdings.missRecord(cell, grantNumber)
+    end
     return nil
   end
-  local cell = cellOf(g, index)
   if g.isRoot and cell == NO_CELL then
     -- the table is lost, and a run has one branch: its driver can still end it
     cell = grantedCells(pack('<I4', tonumber(grantNumber)), 1)
@@ -183,12 +196,12 @@ function isHolding(session)
 end
 
 -- Nothing is held under this entry of a session, whatever its group says.
-function forgetHolding(session, field)
+function holdings.forget(session, field)
   holdingsOf(session)[field] = 0
 end
 
 -- What this call has granted of an unreadable group was not granted.
-function forgetHoldings(session, gid)
+function holdings.forgetGroup(session, gid)
   local mine = holdingsOf(session)
   for field in pairs(mine) do
     if sub(field, 1, #gid + 1) == gid .. '#' then
@@ -198,7 +211,7 @@ function forgetHoldings(session, gid)
 end
 
 -- The caller deletes all that the session holds.
-function endHoldingAll(session)
+function holdings.endAll(session)
   owned[session] = nil
 end
 

@@ -91,7 +91,8 @@ local function decode(gid, b, fields)
     affinityUntil = affinityUntil, isQueued = is.isQueued, isRetired = is.isRetired, hasChildren = is.hasChildren, isOpeners = is.isOpeners,
     isReopened = is.isReopened, endsRun = is.endsRun, inbox = #s > STATE_BYTES and sub(s, STATE_BYTES + 1) or '',
     inline = fields[3], segments = fields[4] or '',
-    wasQueued = is.isQueued, inFlightBefore = is.isOpeners and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
+    nextBefore = state == 111 and parent ~= '' and nextIndex, wasQueued = is.isQueued,
+    inFlightBefore = is.isOpeners and 0 or inFlight, delayedBefore = delayed, readyBefore = 0,
     isTouched = false, records = {} }
 end
 

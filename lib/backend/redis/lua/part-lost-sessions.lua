@@ -4,7 +4,7 @@
 --   base: now quarantine setShard shardNumber shardValue whole
 --   closing: MOST_GROUPS
 --   commit: later
---   grants: forgetHolding
+--   grants: holdings
 --   group: forget groupOrder
 --   nodes: nodes
 --   reclaim: reclaimGrant
@@ -97,7 +97,7 @@ local function reclaimHeld(session, fields, most)
   for _, field in ipairs(fields) do
     local gid, grantNumber = match(field, '^(.*)#(%d+)$')
     if not gid then
-      forgetHolding(session, field)
+      holdings.forget(session, field)
     elseif taken < most and #groupOrder < MOST_GROUPS then
       local isFine, count, isDone = pcall(reclaimGrant, gid, grantNumber, 'lost', most - taken)
       if not isFine then
@@ -107,7 +107,7 @@ local function reclaimHeld(session, fields, most)
       end
       taken = taken + count
       if isDone then
-        forgetHolding(session, field)
+        holdings.forget(session, field)
       else
         isAll = false
       end

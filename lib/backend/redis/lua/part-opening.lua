@@ -82,6 +82,14 @@ local function addWrites(g, first, second)
   writes[#writes + 1] = second
 end
 
+-- Before inputs are added from item `from` on: those before must be there, since writing would fill up what is lost with zeros.
+local function requireEnds(g, from)
+  local size = call('STRLEN', g.b .. ':d')
+  if from > 0 and size < g.size * 8 + from * 4 then
+    error('inputs that are not all there')
+  end
+end
+
 -- Stores inputs that were uploaded: a segment of their own. How many bytes they are.
 local function addUploaded(g, from, count, ends, upload)
   g.segmentUpload = { upload, g.b .. ':i' .. #g.segments / 8 }
@@ -89,7 +97,7 @@ local function addUploaded(g, from, count, ends, upload)
   if g.isShared or count == g.size then
     g.contents = g.isShared and '' or ends
   else
-    call('STRLEN', g.b .. ':d')
+    requireEnds(g, from)
     addWrites(g, { 'SETRANGE', g.b .. ':d', g.size * 8 + from * 4, ends })
   end
   return uploads.sizeOf(upload)
@@ -120,7 +128,7 @@ function addInputs(g, from, count, ARGV, at)
       g.segments, g.isSegmentsChanged = g.segments .. pack('<I4I4', from, g.bytes), true
       last = last + 1
     end
-    call('STRLEN', d)
+    requireEnds(g, from)
     call('STRLEN', g.b .. ':i' .. last)
     addWrites(g, { 'SETRANGE', d, size * 8 + from * 4, ends }, { 'APPEND', g.b .. ':i' .. last, bytes })
   end

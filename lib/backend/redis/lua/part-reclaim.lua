@@ -83,8 +83,11 @@ end
 -- many, and whether none is left. `only`: this branch, whose task in hand is past its deadline.
 function reclaim(g, grantNumber, cause, most, only)
   local token, branches, session = recordOf(g, grantNumber)
-  if not token or g.state ~= 'o' then
+  if g.state ~= 'o' or (not token and g.inFlight == 0) then
     return 0, true
+  end
+  if not token then
+    branches = '0-' .. whole(g.size - 1) -- its record is lost: the table knows which branches it had
   end
   touch(g)
   local run = g.isRoot and loadRun(g.run)
@@ -93,7 +96,7 @@ function reclaim(g, grantNumber, cause, most, only)
   if taken == 0 then
     return 0, true
   end
-  local isGone = endHolding(g, grantNumber, session, branches, taken)
+  local isGone = token and endHolding(g, grantNumber, session, branches, taken)
   if isGone and cause ~= 'closed' then
     notify(session, 'lost', g.gid, token)
   end

@@ -4,13 +4,14 @@
 -- Gives: beginRepair keepHints
 -- Needs:
 --   base: many newEpoch now nowMicros quarantine setShard shardNumber shardValue whole
---   branch-table: DELAYED HAS_PARK cellsOf isParked
+--   branch-table: DELAYED GRANTED HAS_PARK cellsOf isParked
 --   closing: close
 --   commit: later
---   grants: stillHeld
+--   grants: recordOf stillHeld
 --   group: groupOrder groups isClosedBy loadReadable readyOf touch
 --   index: runIndex
 --   parking: parking
+--   reclaim: reclaim
 --   run: loadRun
 --   waking: notifyLater
 -- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
@@ -231,6 +232,20 @@ local function restoreGrants(g)
   end
 end
 
+-- Branches whose grant has no record any more: nobody can settle them, so they are ready again.
+local function restoreUnrecorded(g)
+  local cells, seen = cellsOf(g, 0, g.size), {}
+  for index = 0, g.size - 1 do
+    local number = byte(cells, index * 8 + 1) == GRANTED and whole((unpackBytes('<I4', cells, index * 8 + 5)))
+    if number and not seen[number] then
+      seen[number] = true
+      if not recordOf(g, number) then
+        reclaim(g, number, 'closed', HUGE)
+      end
+    end
+  end
+end
+
 local function restoreDelayed(g)
   local cells = cellsOf(g, 0, g.size)
   for index = 0, g.size - 1 do
@@ -301,6 +316,7 @@ local function walkGroup(gid)
   end
   if g.inFlight > 0 then
     restoreGrants(g)
+    restoreUnrecorded(g)
   end
   if g.delayed > 0 then
     restoreDelayed(g)

@@ -7,7 +7,7 @@
 --   due-queue: commitPlans unplan
 --   commit: commit commitLater later
 --   granting: addGrant grantOf
---   grants: endHoldingAll forgetHolding grantNumberOf recordOf stillHeld
+--   grants: grantNumberOf holdings recordOf stillHeld
 --   group: forget groupOrder groups load
 --   nodes: nodes
 --   reclaim: reclaim
@@ -309,7 +309,7 @@ local function releaseHeld(id)
         forget(gid)
       end
     end
-    forgetHolding(id, field)
+    holdings.forget(id, field)
   end
   return #fields < MOST_GROUPS
 end
@@ -325,7 +325,7 @@ local function closeSession(id, base, reason)
     return { 'MORE' }
   end
   removeSession(id, base)
-  endHoldingAll(id)
+  holdings.endAll(id)
   later({ 'UNLINK', T .. ':o:' .. id })
   -- sessions that were kept away by a preferred worker may take its groups now
   settleClosing()

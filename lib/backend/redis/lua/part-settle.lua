@@ -9,7 +9,7 @@
 --   commit: commit
 --   dead-letters: addDeadLetter
 --   drivers: loseDriver
---   grants: endHolding grantNumberOf recordOf
+--   grants: endHolding grantNumberOf holdings recordOf
 --   group: forget load touch
 --   retries: requeue retries
 --   run: loadRun
@@ -44,8 +44,8 @@ local function valueIn(outcomes, at, count, i)
   return sub(outcomes, at + count * 5 + start, at + count * 5 + last - 1)
 end
 
--- Nothing of the range is held under the token: why.
-local function refusal(g, grantNumber, indexes, from, count)
+-- Nothing of the range is held under the token: why. `known`: its grant has a record.
+local function refusal(g, grantNumber, known, indexes, from, count)
   local number, isFenced = tonumber(grantNumber), false
   for i = 1, count do
     local index = indexes and indexes[i] or from + i - 1
@@ -53,6 +53,9 @@ local function refusal(g, grantNumber, indexes, from, count)
     if not cell or (unpackBytes('<I4', cell, 5)) ~= number then
       isFenced = true
     elseif byte(cell) == GRANTED then
+      if g.state == 'o' and not known then
+        holdings.missRecord(cell, grantNumber)
+      end
       return g.state == 'o' and 'FENCED' or 'WITHDRAWN'
     end
   end
@@ -206,7 +209,7 @@ local function settleRange(gid, token, mode, outcomes, delays, upload, saved)
     return 'FENCED'
   end
   if not known or g.state ~= 'o' then
-    return refusal(g, grantNumber, indexes, from, count)
+    return refusal(g, grantNumber, known, indexes, from, count)
   end
   if upload ~= '' and uploads.sizeOf(upload) < unpackBytes('<I4', outcomes, #outcomes - 3) then
     return 'MISSING'

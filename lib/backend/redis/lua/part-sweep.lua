@@ -180,11 +180,11 @@ local function idleLookIn(facts)
   if #facts == 0 or #facts > MOST_LOOKED_AT then
     return #facts == 0 and -1 or -2
   end
-  local holdings = {}
+  local keys = {}
   for i, fact in ipairs(facts) do
-    holdings[i] = T .. ':o:' .. fact.session
+    keys[i] = T .. ':o:' .. fact.session
   end
-  return call('EXISTS', unpack(holdings)) > 0 and IDLE_LOOK_MS * floor((#facts + SWEEPERS - 1) / SWEEPERS) or -1
+  return call('EXISTS', unpack(keys)) > 0 and IDLE_LOOK_MS * floor((#facts + SWEEPERS - 1) / SWEEPERS) or -1
 end
 
 -- The same with what T:m has of it, for those that are too early; `nextLook`: when one that is missed is looked at again.

@@ -5,7 +5,7 @@
 --   branch-table: GRANTED cellOf isParked
 --   commit: commit
 --   granting: addGrant grantOf grantTo
---   grants: nonceOf recordOf
+--   grants: holdings nonceOf recordOf
 --   group: forget load readyOf
 --   run: loadRun
 
@@ -13,6 +13,9 @@
 local function answerForHeld(root, cell, session, nonce)
   local grantNumber = whole((unpackBytes('<I4', cell, 5)))
   local token, _, holder = recordOf(root, grantNumber)
+  if not token then
+    holdings.missRecord(cell, grantNumber)
+  end
   local grant = token and holder == session and nonceOf(token) == nonce and grantOf(root, grantNumber)
   return { grant and 'OK' or 'HELD', holder or '' }, grant
 end
