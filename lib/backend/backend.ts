@@ -69,6 +69,8 @@ export interface GroupSpec {
    * small values, and the run has no deadline, is not paused and was not retried. Else its driver ends it.
    */
   readonly endsRun?: boolean | undefined
+  /** It only forwards a branch of the group above it, where that is counted already. */
+  readonly isForwarded?: boolean | undefined
   /** Preferred session's base id; exclusive for 2 s while it lives. */
   readonly affinity?: string
   /** -100 to 100, higher first. */
@@ -706,8 +708,18 @@ export interface RunRecord {
   readonly build: string | undefined
   readonly tags: readonly string[]
   readonly terms: RunTerms
+  /** What counts of groups that were deleted with the payloads of an ended run; absent before. */
+  readonly purged?: PurgedGroups
   /** Result or error record, once it has ended. */
   readonly value: Uint8Array | undefined
+}
+export interface PurgedGroups {
+  /** Branches of all of them, without those that only forward one. */
+  readonly branches: number
+  /** Of these, how many were withdrawn. */
+  readonly withdrawn: number
+  /** Paths of what dispatched them from within a step of the driver (`''`: no step did); of very many the first hundred and the last hundred. */
+  readonly dispatchers: readonly string[]
 }
 /** Branches that a session holds under one grant. */
 export interface HeldBranches {
@@ -904,7 +916,7 @@ export interface RunQuery {
   readonly after?: string
 }
 /** A run in a list: its record without what it ended with. */
-export type ListedRun = Omit<RunRecord, 'value' | 'byHand' | 'reopenedBy'> & {
+export type ListedRun = Omit<RunRecord, 'value' | 'byHand' | 'reopenedBy' | 'purged'> & {
   /** As `after` of a query: what comes behind this run. */
   readonly position: string
 }

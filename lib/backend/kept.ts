@@ -25,6 +25,8 @@ export const progressMark = (slot: number | ''): string => `/!p${slot}`
 export const MOST_ENDING = 15
 export const MOST_ENDING_BYTES = 2048
 export const LEAST_KEPT_MS = 60_000
+/** Paths of what dispatched groups of a run that were deleted: the first half of them, and the last. */
+export const MOST_DISPATCHERS = 200
 /** Counters of runs that have ended: one for each state and workflow, at most so many. */
 export const MOST_COUNTED_ENDS = 600
 /** What counts the ends of the workflows that have no counter of their own: no workflow is called so. */

@@ -258,6 +258,7 @@ export function planGroup(
 /**
  * One node dispatched by itself, as a group of one: a routed step of a sequence, or what a handler forks. `staticPath` `''` is a whole graph.
  * @param queue where it waits, if not where its own options say
+ * @param isForwarded whether it is a branch of the group above it
  */
 export function planOne(
   by: Dispatcher,
@@ -267,6 +268,7 @@ export function planOne(
   staticPath: string,
   input: unknown,
   queue?: string,
+  isForwarded = false,
 ): GroupPlan {
   const runPath = runPathOf(use, path)
   checkDepth(by, runPath)
@@ -280,6 +282,7 @@ export function planOne(
       limit: 0,
       terms: queue === undefined ? termsOf(use.graph, node, isBrought, terms) : terms(),
       endsRun: false,
+      isForwarded,
     }),
     path: runPath,
     label: `at ${runPath}`,
@@ -306,6 +309,7 @@ function specOf(
     rule,
     limit,
     endsRun,
+    isForwarded = false,
     terms: {
       attempts,
       maxLosses,
@@ -319,7 +323,11 @@ function specOf(
       isAnyQueue,
       isAnyPriority,
     },
-  }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & { readonly terms: Terms; readonly endsRun: boolean },
+  }: Pick<GroupSpec, 'shared' | 'rule' | 'limit'> & {
+    readonly terms: Terms
+    readonly endsRun: boolean
+    readonly isForwarded?: boolean
+  },
 ): GroupSpec {
   const requires = together(own, together(by.requires ?? [], layoutFor(use.graph)))
   const spec: GroupSpec = {
@@ -336,6 +344,7 @@ function specOf(
     tasks,
     isOneTask: isOneTask || undefined,
     endsRun: endsRun || undefined,
+    isForwarded: isForwarded || undefined,
     priority,
     depth: by.depth,
     limit,

@@ -414,7 +414,7 @@ export class Interpreter {
     input: unknown,
     { queue, isStep = false }: Forwarded = { isStep: true },
   ): Promise<unknown> {
-    const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input, queue)
+    const plan = planOne(this.#dispatcher(frame.execution), frame.use, node, path, at, input, queue, !isStep)
     if (frame.use.outer !== undefined) await refuseOwnTasks(this.#options, frame.use, plan)
     const joined = (groupOutcomes: GroupOutcomes): unknown => {
       const [outcome] = groupOutcomes.outcomes()

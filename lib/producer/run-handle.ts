@@ -26,6 +26,8 @@ import type { BranchOutcome, GroupProgress, Run, RunStatus, RunStep, SignalOptio
 /** Events that wait for a slow reader; more are left out, and counted. */
 const MOST_WAITING_EVENTS = 10_000
 
+const NONE_PURGED = { branches: 0, withdrawn: 0, dispatchers: [] } as const
+
 const RUN_EVENTS = ['run:state', ...FORWARDED] as const satisfies readonly RunEvent['type'][]
 
 export class RunHandle implements Run<unknown> {
@@ -68,7 +70,8 @@ export class RunHandle implements Run<unknown> {
     )
     const waits = await waitsIn(this.#services, record, found, noted.records)
     const { steps, progress, counts } = seenOf(noted, record.state)
-    const dispatching = dispatchingSteps(steps, groups)
+    const gone = record.purged ?? NONE_PURGED
+    const dispatching = dispatchingSteps(steps, groups, gone.dispatchers)
     const outcome = isOver ? outcomeOfRun(record) : undefined
     const at = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
     return {
@@ -84,10 +87,10 @@ export class RunHandle implements Run<unknown> {
       byHand: await this.#byHand(record, found),
       done: counted.reduce(
         (sum, group) => sum + group.succeeded + group.failed + group.dead + group.withdrawn,
-        counts.done - dispatching.filter(isStepOver).length,
+        counts.done + gone.branches - dispatching.filter(isStepOver).length,
       ),
-      withdrawn: counted.reduce((sum, { withdrawn }) => sum + withdrawn, 0),
-      total: counted.reduce((sum, group) => sum + group.size, counts.total - dispatching.length),
+      withdrawn: counted.reduce((sum, group) => sum + group.withdrawn, gone.withdrawn),
+      total: counted.reduce((sum, group) => sum + group.size, counts.total + gone.branches - dispatching.length),
       steps,
       groups,
       progress,
@@ -298,8 +301,12 @@ function resultOf(end: Parameters<typeof outcomeOfRun>[0]): unknown {
 }
 
 /** The steps whose handlers have dispatched something: that is their work, and counts in their place. */
-function dispatchingSteps(steps: readonly RunStep[], groups: readonly GroupProgress[]): readonly RunStep[] {
-  const paths = new Set(groups.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/~')))))
+function dispatchingSteps(
+  steps: readonly RunStep[],
+  groups: readonly GroupProgress[],
+  purged: readonly string[],
+): readonly RunStep[] {
+  const paths = new Set([...groups.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/~')))), ...purged])
   return steps.filter(({ path }) => paths.has(path))
 }
 

@@ -190,6 +190,36 @@ export function describeSweep(useWorld: UseWorld): void {
     await world.start('run', { idempotencyKey: 'key', digest: 'another' })
   })
 
+  it('keeps how many branches a run had, and what dispatched them, when its groups go', async () => {
+    const world = await useWorld({ payloadRetentionMs: 100 })
+    const holder = await world.start('run')
+    await world.dispatch(holder, 'run/0', { size: 2 })
+    const grant = await world.takeOne()
+    const branch = { gid: 'run/0', index: 0, token: grant.token }
+    await world.dispatch(branch, 'run/0/0', { size: 1, depth: 2, isForwarded: true })
+    await world.settle(await world.takeOne(), 'succeeded')
+    await world.dispatch(branch, 'run/0/0/~0', { size: 3, depth: 2 })
+    await world.settle(await world.takeOne(), 'succeeded')
+    await world.settle(grant, 'succeeded')
+    await world.dispatch(holder, 'run/1', { size: 4, rule: 'first-failure' })
+    const few = await world.takeOne(2)
+    await world.settle(few, 'succeeded', [0])
+    await world.settle(few, 'failed', [1])
+    for (let step = 1; step <= 250; step += 1) {
+      await world.dispatch(holder, `run/${String(step)}/~0`, { size: 1 })
+      await world.settle(await world.takeOne(), 'succeeded')
+    }
+    expect((await world.backend.inspect.run('run'))?.purged).toBeUndefined()
+    await world.step(holder, { end: { state: 'completed', value: bytes('result') } })
+    await world.liveUntil(async () => (await world.backend.inspect.groups('run')).length === 0)
+    const steps = Array.from({ length: 250 }, (_, i) => String(i + 1))
+    expect((await world.backend.inspect.run('run'))?.purged).toEqual({
+      branches: 2 + 3 + 4 + 250,
+      withdrawn: 2,
+      dispatchers: ['', ...steps.slice(0, 99), ...steps.slice(-100)],
+    })
+  })
+
   it('tells when the next thing is due', async () => {
     const world = await useWorld()
     const holder = await world.start('run')

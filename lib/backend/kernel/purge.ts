@@ -1,5 +1,6 @@
 /** Deletes what an ended run keeps: its payloads first, its record later; sooner where a bounded store has no room for them. */
 import { close } from './closing.js'
+import { MOST_DISPATCHERS } from '../kept.js'
 import type { Run } from './group.js'
 import type { KernelState } from './state.js'
 import { dropWaits } from './waits.js'
@@ -19,11 +20,31 @@ export function purge(state: KernelState, run: Run): number {
 /** Deletes what an ended run's groups hold. */
 function purgePayloads(state: KernelState, run: Run): void {
   state.withPayloads.delete(run)
+  if (run.end !== undefined) countPurged(run)
   for (const [gid, group] of run.groups) {
     state.addBytes(run, -group.workBytes - group.outcomeBytes)
     state.groups.delete(gid)
   }
   run.groups.clear()
+}
+
+/** What a status counts of the groups that go now stays with the record. */
+function countPurged(run: Run): void {
+  let { branches, withdrawn, dispatchers } = run.purged ?? { branches: 0, withdrawn: 0, dispatchers: [] }
+  for (const group of run.groups.values()) {
+    if (group.isRoot || group.spec.isForwarded === true) continue
+    branches += group.spec.size
+    withdrawn += group.left
+    if (group.spec.depth === 1) dispatchers = withDispatcher(dispatchers, group.spec.gid.slice(run.id.length + 1))
+  }
+  run.purged = { branches, withdrawn, dispatchers }
+}
+
+function withDispatcher(known: readonly string[], path: string): readonly string[] {
+  const place = path.slice(0, Math.max(0, path.indexOf('/~')))
+  if (known.includes(place)) return known
+  const all = [...known, place]
+  return all.length <= MOST_DISPATCHERS ? all : all.toSpliced(MOST_DISPATCHERS / 2, 1)
 }
 
 /** Deletes a run that has ended, or that was lost by its driver and taken by nobody, with all that it has. */

@@ -8,6 +8,7 @@ import type {
   Holder,
   ListedRun,
   OpenRequest,
+  PurgedGroups,
   RunRecord,
   RunState,
   RunTerms,
@@ -119,6 +120,8 @@ export class Run<G> {
 
   timeout: RunDue<G> | undefined
   readonly purge: RunDue<G> = { run: this, dueAt: 0, place: -1, order: 0 }
+  /** What counts of groups that were deleted. */
+  purged: PurgedGroups | undefined
   /** Of a run that has ended or was lost by its driver: when its record goes, in kernel time. */
   keptUntil = 0
 
@@ -149,7 +152,7 @@ export class Run<G> {
 
   /** As lists have it. */
   listed(wallNow: number): ListedRun {
-    const { value: _, byHand: __, reopenedBy: ___, ...listed } = this.record(wallNow)
+    const { value: _, byHand: __, reopenedBy: ___, purged: ____, ...listed } = this.record(wallNow)
     return { ...listed, position: String(this.number) }
   }
 
@@ -174,6 +177,7 @@ export class Run<G> {
       build: this.build,
       tags: this.tags,
       terms: this.terms,
+      ...(this.purged !== undefined && { purged: this.purged }),
       value: this.end?.value,
     }
   }

@@ -7,13 +7,60 @@
 --   due-queue: unplan
 --   group: groups loadReadable
 --   retries: retries
---   run: forgetRun loadRun unpinRun
+--   run: forgetRun loadRun setRun unpinRun
+
+-- A function of its own: Lua has room for 200 names in one, and the parts before have taken nearly all.
+(function()
+-- Paths of what dispatched groups of a run, at most.
+local MOST_DISPATCHERS = 200
+-- What a head begins with: size, shared, rule, depth.
+local HEAD_BEGIN, HEAD_BEGIN_BYTES = '<I4BBI4', 10
+-- What a state begins with: since, state, flags, how many branches have no outcome.
+local STATE_BEGIN, STATE_BEGIN_BYTES = '<dBBI4', 14
+
+-- What a status counts of the first `count` groups stays with the record: the number of branches, and a line behind a slash for each path of what
+-- dispatched them. Groups that only forward a branch count nothing.
+local function countPurged(run, gids, count)
+  local branches, withdrawn, lines, known = 0, 0, {}, {}
+  for line in gmatch(call('HGET', run.key, 'gone') or '', '[^\n]+') do
+    if byte(line) == 47 then
+      lines[#lines + 1], known[line] = line, true
+    else
+      local before, left = match(line, '^(%d+) (%d+)$')
+      branches, withdrawn = tonumber(before or 0), tonumber(left or 0)
+    end
+  end
+  for i = 1, count do
+    local gid = gids[i]
+    local facts = gid ~= run.id and tryCall('HMGET', T .. ':b:' .. gid, 'h', 'g', 's') or {}
+    local head, spec, state = facts[1], facts[2], facts[3]
+    local isWhole = head and state and #head >= HEAD_BEGIN_BYTES and #state >= STATE_BEGIN_BYTES
+    if isWhole and spec and not find(spec, '"isForwarded":true', 1, true) then
+      local size, _, _, depth = unpackBytes(HEAD_BEGIN, head)
+      local _, _, _, left = unpackBytes(STATE_BEGIN, state)
+      local path = sub(gid, #run.id + 2)
+      local line = '/' .. sub(path, 1, (find(path, '/~', 1, true) or 1) - 1)
+      branches, withdrawn = branches + size, withdrawn + left
+      if depth == 1 and not known[line] then
+        lines[#lines + 1], known[line] = line, true
+        if #lines > MOST_DISPATCHERS then
+          known[table.remove(lines, MOST_DISPATCHERS / 2 + 1)] = nil
+        end
+      end
+    end
+  end
+  setRun(run, 'gone', whole(branches) .. ' ' .. whole(withdrawn) .. (lines[1] and '\n' .. concat(lines, '\n') or ''))
+end
 
 -- Deletes what an ended run's groups hold, `most` groups at most. How many, and whether nothing is left of them.
-local function purgePayloads(id, most)
+local function purgePayloads(run, most)
+  local id = run.id
   local list = T .. ':r:' .. id .. ':k'
   local gids = call('LRANGE', list, 0, most)
   local count = min(#gids, most)
+  if run.isEnded then
+    countPurged(run, gids, count)
+  end
   for i = 1, count do
     local gid = gids[i]
     for _, command in ipairs(retries.deletionOf(gid)) do
@@ -84,7 +131,7 @@ function purge(id, most)
     -- groups below may still be open, and stand in lanes and counts: they are closed first
     return 0, false
   end
-  local count, isAll = purgePayloads(id, most)
+  local count, isAll = purgePayloads(run, most)
   if not isAll then
     return count, true
   end
@@ -97,3 +144,4 @@ function purge(id, most)
   end
   return count, false
 end
+end)()

@@ -1,5 +1,5 @@
 /** The record of a run, from the fields of its hash. */
-import type { ByHand, DecidedAs, EndState, ListedRun, RunRecord } from '../../backend.js'
+import type { ByHand, DecidedAs, EndState, ListedRun, PurgedGroups, RunRecord } from '../../backend.js'
 import { runStateOf } from '../../run-state.js'
 import { bytesOf } from '../replies.js'
 import { decodeTerms } from './run-terms.js'
@@ -36,6 +36,7 @@ export function readRun(runId: string, fields: Fields, at: number): RunRecord | 
     build: text('build'),
     tags: linesIn(text('tags') ?? ''),
     terms: decodeTerms(text('terms') ?? ''),
+    ...(fields.has('gone') && { purged: purgedIn(text('gone') ?? '') }),
     value: value === undefined || !fields.has('end') ? undefined : bytesOf(value),
   }
 }
@@ -53,6 +54,13 @@ const byHandIn = (lines: string): readonly ByHand[] =>
   [...lines.matchAll(/^(\d+) (succeeded|failed|skipped) (\S+) (.*)$/gm)].map(([, at, as, nonce = '', path = '']) => ({
     ...{ path, at: Number(at), nonce, as: as as DecidedAs }, // the pattern has no other words
   }))
+
+/** The number of branches, and of those that were withdrawn, then a line for each dispatcher, behind a slash. */
+function purgedIn(text: string): PurgedGroups {
+  const [counts = '', ...lines] = text.split('\n')
+  const [branches = 0, withdrawn = 0] = counts.split(' ').map(Number)
+  return { branches, withdrawn, dispatchers: lines.map((line) => line.slice(1)) }
+}
 
 function stateOf(fields: Fields, at: number): RunRecord['state'] {
   const text = (name: string): string => fields.get(name)?.toString() ?? ''
@@ -78,6 +86,6 @@ export const END_STATES: Readonly<Record<string, EndState>> = {
 export function listedRun(runId: string, fields: Fields, at: number): Omit<ListedRun, 'position'> | undefined {
   const record = readRun(runId, fields, at)
   if (record === undefined) return undefined
-  const { value: _, byHand: __, reopenedBy: ___, ...listed } = record
+  const { value: _, byHand: __, reopenedBy: ___, purged: ____, ...listed } = record
   return listed
 }

@@ -49,6 +49,7 @@ export function decodeSpec(bytes: Uint8Array): GroupSpec {
     tasks: names('tasks'),
     ...(facts['isOneTask'] === true && { isOneTask: true }),
     ...(facts['endsRun'] === true && { endsRun: true }),
+    ...(facts['isForwarded'] === true && { isForwarded: true }),
     ...(affinity !== undefined && { affinity: text('affinity') }),
     priority: number('priority'),
     depth: number('depth'),
