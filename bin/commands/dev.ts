@@ -28,7 +28,7 @@ interface DevSettings extends WorkerOptions {
 const RELOAD_GRACE_MS = '2000'
 const RESTART_MS = 1_000
 /** Lines of workers about starting and stopping, which are not shown here. */
-const LIFE = / info +worker \S+ (?:is ready|is draining|has stopped)/
+const LIFE = / info +worker \S+ (?:is ready|is draining|has stopped)| info +\S+ leads now/
 
 export const devCommand: Run = async (given, host) => {
   const paths = pathsOf(given)
@@ -46,7 +46,7 @@ export const devCommand: Run = async (given, host) => {
     }
     if (store.url !== undefined) {
       dashboard = await serveDashboard(store.url, options.keyPrefix, options.port)
-      host.out.write(`dashboard: ${dashboard.url}\n`)
+      host.out.write(`dashboard: ${dashboard.url}${dashboard.says}\n`)
       if (given.switches.has('open')) openInBrowser(dashboard.url)
     }
     await session.untilEnded()

@@ -21,11 +21,12 @@ const USUAL_ROWS = 24
 /** Of the lines of a screen, those that are no runs: titles, heads and the last line. */
 const OTHER_LINES = 12
 const FAILED_WITHIN_MS = 3_600_000
-/** Of runs that failed, so many of the newest are looked at: lists go by when runs were created. */
+/** So many of the newest runs are looked at that failed, and that are not over: lists go by when runs were created. */
 const LOOKED_AT = 50
 
 const LATE_MS = 3_000
-const NO_ANSWER = 'graflow  no answer from Redis: looking again'
+/** Narrower screens get the few columns that say most. */
+const COLUMNS_FOR_ALL = 60
 
 const ENTER = '\u001b[?1049h\u001b[?25l'
 const LEAVE = '\u001b[?25h\u001b[?1049l'
@@ -36,6 +37,8 @@ const TO_END = '\u001b[J'
 /** What is seen in one look. */
 export interface Sight {
   readonly runs: readonly RunStatus[]
+  /** How many runs are not over, of the newest. */
+  readonly unfinished: number
   /** Whether there are more runs that are not over. */
   readonly isMore: boolean
   readonly queues: readonly QueueSummary[]
@@ -74,10 +77,18 @@ async function live(graflow: Graflow, host: Host): Promise<void> {
       const shown = text.split('\n').slice(0, rowsOf(host) - 1)
       host.out.write(`${HOME}${shown.map((line) => `${line}${TO_END_OF_LINE}\n`).join('')}${TO_END}`)
     }
+    let last = { text: '', at: performance.now() }
+    // what was known stays in view, under a line that says how old it is
+    const drawNone = (why: string): void =>
+      draw(`${noAnswer(performance.now() - last.at, why, host)}${last.text.slice(last.text.indexOf('\n') + 1)}`)
     while (!ended.signal.aborted && !host.signal.aborted) {
-      const sight = await answerOf(lookAt(graflow, host), ended.signal, () => draw(NO_ANSWER))
-      if (sight instanceof GraflowError) draw(`${NO_ANSWER}: ${plainText(firstLineOf(sight))}`)
-      else if (sight !== undefined) draw(sightText(sight, rates.after(sight, performance.now()), host))
+      const sight = await answerOf(lookAt(graflow, host), ended.signal, () => drawNone(''))
+      if (sight instanceof GraflowError) drawNone(plainText(firstLineOf(sight)))
+      else if (sight !== undefined) {
+        const at = performance.now()
+        last = { text: sightText(sight, rates.after(sight, at), host), at }
+        draw(last.text)
+      }
       await pause(LOOK_MS, ended.signal)
     }
   } finally {
@@ -87,16 +98,24 @@ async function live(graflow: Graflow, host: Host): Promise<void> {
   }
 }
 
+function noAnswer(ms: number, why: string, { out, env }: Host): string {
+  const said = `graflow  no answer from Redis for ${duration(ms)}: looking again${why === '' ? '' : `: ${why}`}`
+  return `${painter(out, env)('bold', said.slice(0, columnsOf(out)))}\n`
+}
+
 /** How high the screen is; some terminals do not know, and say 0. */
 const rowsOf = ({ out: { rows = 0 } }: Host): number => (rows > 0 ? rows : USUAL_ROWS)
 
-/** Of a look, or why there is none; undefined where the command is told to end. `onLate` is called when it takes long. */
+/** Of a look, or why there is none; undefined where the command is told to end. `onLate` is called each second once it takes long. */
 async function answerOf(
   look: Promise<Sight>,
   signal: AbortSignal,
   onLate: () => void,
 ): Promise<Sight | GraflowError | undefined> {
-  const late = setTimeout(onLate, LATE_MS)
+  const since = performance.now()
+  const late = setInterval(() => {
+    if (performance.now() - since >= LATE_MS) onLate()
+  }, LOOK_MS)
   const answer = look.catch((error: unknown) => {
     if (error instanceof GraflowError && error.retryable) return error
     throw error
@@ -104,21 +123,24 @@ async function answerOf(
   try {
     return await unlessAborted(answer, signal)
   } finally {
-    clearTimeout(late)
+    clearInterval(late)
   }
 }
 
 async function lookAt({ runs, queues, workers }: Graflow, host: Host): Promise<Sight> {
   const most = Math.max(3, Math.min(MOST_RUNS, rowsOf(host) - OTHER_LINES))
   const [unfinished, queuePage, workerPage, ended] = await Promise.all([
-    runs.list({ state: UNFINISHED_STATES, limit: most }),
+    runs.list({ state: UNFINISHED_STATES, limit: LOOKED_AT }),
     queues.list({ limit: MOST_QUEUES }),
     workers.list({ limit: 1_000 }),
     runs.list({ state: 'failed', limit: LOOKED_AT }),
   ])
-  const statuses = await Promise.all(unfinished.items.map(({ id }) => runs.get(id)))
+  // those at work are seen also where many newer ones wait
+  const shown = [...unfinished.items].sort((a, b) => Number(b.state === 'running') - Number(a.state === 'running'))
+  const statuses = await Promise.all(shown.slice(0, most).map(({ id }) => runs.get(id)))
   return {
     runs: statuses.filter((status) => status !== undefined),
+    unfinished: unfinished.items.length,
     isMore: unfinished.cursor !== undefined,
     queues: queuePage.items,
     workers: workerPage.items,
@@ -154,22 +176,32 @@ class Rates {
 
 function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host): string {
   const paint = painter(host.out, host.env)
-  const { runs, isMore, queues, workers, failed } = sight
+  const { runs, unfinished, isMore, queues, workers, failed } = sight
   const live = workers.filter(({ state }) => state !== 'stale' && state !== 'dead')
   const inFlight = live.reduce((sum, worker) => sum + worker.inFlight, 0)
   const ready = queues.reduce((sum, queue) => sum + queue.ready, 0)
-  const part = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-    rows.length === 0
-      ? ''
-      : `\n${table(head, rows, host.out, (text, _column, row) => (row === undefined ? paint('dim', text) : text), true)}`
-  const title = `graflow  ${runs.length}${isMore ? '+' : ''} runs not over, ${ready} branches ready, ${inFlight} in flight, ${live.length} workers`
+  const isNarrow = columnsOf(host.out) < COLUMNS_FOR_ALL
+  const part = (head: readonly string[], rows: readonly (readonly string[])[], most: readonly string[]): string => {
+    if (rows.length === 0) return ''
+    const shown = head.flatMap((name, i) => (isNarrow && !most.includes(name) ? [] : [i]))
+    const of = (cells: readonly string[]): readonly string[] => shown.map((i) => cells[i] ?? '')
+    const dim = (text: string, _column: number, row: unknown): string => (row === undefined ? paint('dim', text) : text)
+    return `\n${table(of(head), rows.map(of), host.out, dim, true)}`
+  }
+  const counts = [
+    `${unfinished}${isMore ? '+' : ''} ${unfinished === 1 && !isMore ? 'run' : 'runs'} not over`,
+    `${ready} ${ready === 1 ? 'branch' : 'branches'} ready`,
+    `${inFlight} in flight`,
+    live.length === 0 ? 'no worker' : live.length === 1 ? '1 worker' : `${live.length} workers`,
+  ]
   return [
-    `${paint('bold', title.slice(0, columnsOf(host.out)))}\n`,
+    `${paint('bold', `graflow  ${counts.join(', ')}`.slice(0, columnsOf(host.out)))}\n`,
     part(
       ['RUN', 'STATE', 'WORKFLOW', 'PROGRESS', 'RATE', 'FOR', 'DRIVER'],
       runs.map((run) => runRow(run, rates.get(run.id), host)),
+      ['RUN', 'STATE', 'PROGRESS'],
     ),
-    part(QUEUE_HEAD, queues.map(queueRow)),
+    part(QUEUE_HEAD, queues.map(queueRow), ['QUEUE', 'READY', 'RUNNING']),
     part(
       ['WORKER', 'STATE', 'HOLDS', 'DRIVES', 'SEEN', 'HOST'],
       workers
@@ -182,6 +214,7 @@ function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host)
           ago(worker.seenAt, host),
           `${worker.hostname} ${worker.pid}`,
         ]),
+      ['WORKER', 'STATE', 'HOLDS'],
     ),
     workers.length > MOST_WORKERS ? `… ${workers.length - MOST_WORKERS} more workers\n` : '',
     part(
@@ -192,6 +225,7 @@ function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host)
         ago(run.endedAt, host),
         run.error === undefined ? '' : firstLineOf(run.error).slice(0, columnsOf(host.out)),
       ]),
+      ['FAILED', 'WHY'],
     ),
   ].join('')
 }
@@ -209,7 +243,7 @@ function runRow(run: RunStatus, rate: number | undefined, host: Host): readonly 
     run.state,
     run.workflow ?? '-',
     total === 0 ? '-' : `${bar}${done}/${total}`,
-    rate === undefined ? '-' : `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
+    rate === undefined || run.state !== 'running' ? '-' : `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
     run.startedAt === undefined ? '-' : duration(host.now() - run.startedAt.getTime()),
     run.driver ?? '-',
   ]

@@ -8,6 +8,8 @@ import type { Graflow } from '../../lib/producer/types.js'
 /** A dashboard that is served; `close` it. */
 export interface Dashboard {
   readonly url: string
+  /** Why it is not on its usual port; '' where it is. */
+  readonly says: string
   close(): Promise<void>
 }
 
@@ -27,11 +29,14 @@ export async function serveDashboard(
       { serve: { port: at }, logLevel: 'silent', ...(keyPrefix !== undefined && { keyPrefix }) },
       { writeLog: () => () => undefined },
     )
-  const graflow = await open(port ?? SERVER_OPTIONS.port.default).catch((error: unknown) => {
-    if (port === undefined && error instanceof GraflowError && error.details['option'] === 'port') return open(0)
-    throw error
+  const usual = SERVER_OPTIONS.port.default
+  let says = ''
+  const graflow = await open(port ?? usual).catch((error: unknown) => {
+    if (port !== undefined || !(error instanceof GraflowError) || error.details['option'] !== 'port') throw error
+    says = ` (another process has port ${usual}; --port takes one)`
+    return open(0)
   })
-  return { url: graflow.server?.url ?? '', close: () => graflow.close() }
+  return { url: graflow.server?.url ?? '', says, close: () => graflow.close() }
 }
 
 /** Shows a page in the browser of whoever sits here, where there is one. */

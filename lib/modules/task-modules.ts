@@ -15,6 +15,7 @@ import { isPolicy } from '../flow/make.js'
 import { didYouMean } from '../nearest.js'
 import { adviceFor, expressionOf } from '../flow/node.js'
 import { areSameOptions } from '../flow/options.js'
+import { syntaxPlace } from './syntax-place.js'
 
 const SCRIPTS = ['.js', '.mjs', '.cjs']
 const TYPESCRIPTS = ['.ts', '.mts', '.cts']
@@ -154,12 +155,22 @@ const isMissing = (error: unknown): boolean =>
 /** Types of Node.js 20 do not know this feature. */
 const stripsTypes = (): boolean => Boolean((process.features as { readonly typescript?: unknown }).typescript)
 
+/** Of a module that was read, and not run. */
+const IS_OF_LOADER = /^\s+at (?:compileSourceTextModule|ModuleLoader)/m
+
 async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
   try {
     // Node.js 20 and tsx do not agree on who compiles a .cts that is imported; required, it is tsx, or Node.js where that strips types.
     if (extname(path) === '.cts') return namespaceOf(createRequire(path)(path))
     return (await import(pathToFileURL(path).href)) as Record<string, unknown> // a module's namespace
   } catch (error) {
+    if (error instanceof SyntaxError && error.stack?.startsWith(`${error.name}: `) === true) {
+      // its stack has only lines of Node.js; where this module is whole, one that it imports is not
+      const place = await syntaxPlace(path)
+      const where = place === undefined ? ', in a module that it imports' : `\n${place}`
+      if (place !== undefined || IS_OF_LOADER.test(error.stack))
+        throw unusable(path, `it throws while it is loaded: ${messageOf(error)}${where}`, error)
+    }
     const stack = error instanceof Error && error.stack !== undefined ? `\n${error.stack}` : ''
     throw unusable(path, `it throws while it is loaded: ${messageOf(error)}${stack}`, error)
   }

@@ -263,11 +263,32 @@ describe('graflow top', () => {
     expect(failed.map(({ id }: { id: string }) => id)).toEqual(['old', 'new'])
   })
 
+  it('puts what is at work before newer runs that wait, and has what says most where the screen is narrow', async () => {
+    const { client, flags, json } = await operated()
+    let release = (): void => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const work = await client.start(
+      task('work', () => gate),
+      undefined,
+      { id: 'at-work' },
+    )
+    for (let n = 0; n < 20; n += 1) await client.submit(nap, undefined, { id: `nap-${n}` })
+    const found = await json('top')
+    expect([found.runs[0].id, found.runs.length, found.unfinished]).toEqual(['at-work', 12, 21])
+    const narrow = commandHost({}, { columns: 40, isTTY: true, env: { TERM: 'dumb', NO_COLOR: '1' } })
+    expect(await main(['top', ...flags], narrow)).toBe(0)
+    expect(narrow.out.text).toMatch(
+      /^graflow {2}21 runs not over.*\n\nRUN +STATE +PROGRESS\nat-work +running +-? ?0?\S*\n/,
+    )
+    release()
+    await work.result()
+  })
+
   it('shows one look where its output is no terminal, and is drawn anew on one until q', async () => {
     const { client, run, json, flags } = await operated()
     const one = await client.submit(nap, undefined, { id: 't1' })
     await until(async () => (await one.status()).state === 'waiting', 'it to sleep')
-    expect((await run('top')).out).toMatch(/^graflow {2}1 runs not over, .*1 workers\n\nRUN .*\nt1 +waiting +nap/)
+    expect((await run('top')).out).toMatch(/^graflow {2}1 run not over, .*1 worker\n\nRUN .*\nt1 +waiting +nap/)
     expect(await json('top')).toMatchObject({ runs: [{ id: 't1' }], workers: [{ id: 'w1' }], failed: [] })
     let press = (_key: string): void => undefined
     const host = commandHost(

@@ -1,5 +1,6 @@
 /** `graflow init && graflow dev`, from an empty folder in a real terminal: with a private Redis, and without any. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Child, endChildren, isAlive } from '../support/processes.js'
@@ -99,7 +100,9 @@ inTerminal(`graflow dev, from an empty folder${why}`, () => {
     await shell.sees(/embedded: each run stays in one process, since no redis-server is on PATH \(Debian/)
     await shell.sees(/\| 385[^]*waiting for a change/)
     edit('n * n', 'n *')
-    await shell.sees(/tasks\.mjs changed[^]*it throws while it is loaded[^]*the run ended with 2; waiting for a change/)
+    await shell.sees(
+      /tasks\.mjs changed[^]*it throws while it is loaded[^]*tasks\.mjs:8\b[^]*the run ended with 2; waiting for a change/,
+    )
     edit('n *', 'n + n')
     await shell.sees(/tasks\.mjs changed[^]*\| 110/)
     shell.type(CTRL_C)
@@ -112,6 +115,23 @@ inTerminal(`graflow dev, from an empty folder${why}`, () => {
 })
 
 describe('graflow dev', () => {
+  it('says why its dashboard is on another port than usual', async () => {
+    const usual = createServer()
+    // where another process has it, that is as good
+    await new Promise<void>((resolve) => usual.once('error', () => resolve()).listen(9_100, '127.0.0.1', resolve))
+    await command(['init'], {}, { folder })
+    const dev = new Child({
+      name: 'dev',
+      args: [program, 'dev', '--workers', '1'],
+      cwd: folder,
+      env: { REDIS_URL: '' },
+    })
+    await dev.said(/dashboard: http:\/\/127\.0\.0\.1:\d+\/ \(another process has port 9100; --port takes one\)/)
+    await dev.said(/\| 385[^]*waiting for a change/)
+    expect(dev.output).not.toContain('leads now')
+    await new Promise((resolve) => usual.close(resolve))
+  }, 30_000)
+
   it('leaves no process and no folder behind when it is killed', async () => {
     await command(['init'], {}, { folder })
     writeFileSync(tasks(), `${readFileSync(tasks(), 'utf8')}\nconsole.log('loaded by', process.pid)\n`)

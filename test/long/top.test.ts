@@ -30,7 +30,7 @@ inTerminal(`graflow top in ${terminalProgram ?? 'a terminal (skipped: neither tm
       terminal.type(`echo be''fore`)
       await terminal.sees(/before/)
       terminal.type(`'${process.execPath}' '${program}' top --redis-url ${redisUrl} --redis-key-prefix ${stage.prefix}`)
-      await terminal.sees(/1 runs not over.*1 workers/)
+      await terminal.sees(/1 run not over.*1 worker/)
       await terminal.sees(/seen +running +slow +━━━━━╌╌╌╌╌ 2\/4/)
       await terminal.sees(/w1 +busy +/)
       gate.open()
@@ -50,13 +50,18 @@ inTerminal(`graflow top in ${terminalProgram ?? 'a terminal (skipped: neither tm
 
   it('says so while Redis is away, and ends then, too', async () => {
     const server = await privateRedis()
-    const { prefix } = await open(server)
+    const place = await open(server)
+    const { prefix } = place
+    await (await place.client()).submit(workflow('left', each(task('none', (n: number) => n))), [1], { id: 'kept' })
     const terminal = new Terminal(tmpdir(), { TERM: 'xterm', PATH: process.env['PATH'] ?? '' })
     try {
       terminal.type(`'${process.execPath}' '${program}' top --redis-url ${server.url} --redis-key-prefix ${prefix}`)
-      await terminal.sees(/0 runs not over/)
+      await terminal.sees(/1 run not over, 1 branch ready, 0 in flight, no worker/)
       await server.stop()
-      await terminal.sees(/no answer from Redis/)
+      // what was seen last stays in view, and how old it is
+      await terminal.sees(
+        /no answer from Redis for \d[^\n]* s: looking again[^\n]*\n[^\n]*\n[^\n]*RUN[^]*?kept +pending/,
+      )
       terminal.type('q')
       await terminal.sees(/\u001b\[\?1049l/)
       terminal.type(`echo en''ded`)

@@ -70,7 +70,14 @@ const REFUSED: readonly (readonly [string, string, string, string])[] = [
   ['one that is missing', 'taks.js', '', 'there is no file'],
   ['one that is nearly there', 'task.mjs', 'export const a = 1', '(did you mean "tasks.mjs"?)'],
   ['one that throws', 'tasks.mjs', 'throw new Error("on purpose")', 'it throws while it is loaded: on purpose'],
-  ['one that does not parse', 'tasks.mjs', 'export const', 'it throws while it is loaded'],
+  ['one that does not parse', 'tasks.mjs', 'const a = {\n  b: 1,,\n}', '/tasks.mjs:2\n  b: 1,,\n       ^'],
+  [
+    'one that imports one that does not parse',
+    'tasks.mjs',
+    "import 'data:text/javascript,export const'",
+    'in a module that it imports',
+  ],
+  ['one that throws such an error itself', 'tasks.mjs', "JSON.parse('{')", 'at JSON.parse'],
   ['one that exports nothing', 'tasks.mjs', 'const a = 1', 'it exports nothing'],
   [
     'one that exports a function',

@@ -44,14 +44,14 @@ export interface CommandHost extends Host {
 /** @param exports what every task module exports, as far as the command sees */
 export const commandHost = (
   exports: Readonly<Record<string, unknown>> = {},
-  given: Partial<Host> & { readonly isTTY?: boolean } = {},
+  given: Partial<Host> & { readonly isTTY?: boolean; readonly columns?: number } = {},
 ): CommandHost => {
-  const { isTTY = false, ...others } = given
+  const { isTTY = false, columns, ...others } = given
   return {
     ...{ env: {}, folder: __dirname, signal: new AbortController().signal, now: () => Date.now() },
     ...{ readInput: () => Promise.resolve(''), load: (paths) => Promise.resolve([moduleOf(paths[0] ?? '', exports)]) },
     ...others,
-    ...{ out: new KeptScreen(isTTY), err: new KeptScreen(isTTY) },
+    ...{ out: new KeptScreen(isTTY, columns), err: new KeptScreen(isTTY, columns) },
   }
 }
 
