@@ -7,6 +7,7 @@ import { describe } from '../describe.js'
 import { outcomeOfRun } from '../engine/driver.js'
 import type { Engine } from '../engine/engine.js'
 import { readResult } from '../engine/results.js'
+import { knownPath } from '../engine/result-paths.js'
 import { GraflowError } from '../errors.js'
 import type { Graph, GraphNode } from '../graph/graph.js'
 import { nodeAt, pathUnder, staticPath, stepsOf } from '../graph/locate.js'
@@ -29,6 +30,7 @@ export async function readValue(
 ): Promise<unknown> {
   const { inspect } = engine.parts.backend
   const asked: Asked = { engine, inspect, record, graph: await engine.graphs.load(record.graph) }
+  if (which === 'input' && path !== '') knownPath(asked.graph, path)
   return which === 'output' ? outputAt(asked, path) : inputAt(asked, path)
 }
 
@@ -98,8 +100,14 @@ function nodeOf(graph: Graph, path: string): GraphNode | undefined {
 }
 
 function itemOf(asked: Asked, path: string, items: unknown, index: number): unknown {
-  if (Array.isArray(items) && index < items.length) return items[index]
-  throw notKept(asked, path)
+  if (!Array.isArray(items)) throw notKept(asked, path)
+  if (index < items.length) return items[index]
+  const { runId } = asked.record
+  throw new GraflowError(
+    'RESULT_NOT_FOUND',
+    `run "${runId}" has no branch ${index} at ${path}: its group has ${items.length}`,
+    { details: { runId, path } },
+  )
 }
 
 /** What `again` was given. */

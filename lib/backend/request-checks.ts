@@ -17,6 +17,12 @@ export const MOST_COUNTED = 255
 /** Branches that are refused in one call. */
 export const MOST_REFUSED = 250
 
+/** A page of a list was asked for behind a place that no page has named. */
+export const wrongCursor = (): GraflowError =>
+  new GraflowError('INVALID_OPTION', 'cursor: expected what the page before said, got another text', {
+    details: { option: 'cursor' },
+  })
+
 /** Throws INVALID_NAME for a run id that could not be told from a group's. */
 function checkRunId(runId: string): void {
   if (runId !== '' && !runId.includes('/')) return

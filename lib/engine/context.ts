@@ -50,6 +50,7 @@ export interface SignalWait extends CheckedWaitOptions {
   /** JSON Schema of the payload, and what the last one was refused for, where a thread has the schema and says them. */
   readonly form?: object
   readonly isExact?: boolean
+  readonly needsPayload?: boolean
   readonly refused?: readonly Issue[]
 }
 
@@ -198,7 +199,7 @@ export class HandlerContext implements TaskContext<unknown> {
   waitFor(
     name: string,
     options?: unknown,
-    said: Pick<SignalWait, 'form' | 'isExact' | 'refused'> = {},
+    said: Pick<SignalWait, 'form' | 'isExact' | 'needsPayload' | 'refused'> = {},
   ): Promise<never> {
     return this.#wait(() => ({
       name: checkName('signal', name),

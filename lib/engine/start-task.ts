@@ -188,7 +188,7 @@ async function served(
       return encode(undefined)
     case 'wait-for': {
       const given = { ...(decode(request.options) as object), schema: AS_SIGNAL }
-      const said = decode(request.said) as Pick<SignalWait, 'form' | 'isExact' | 'refused'> // as thread-context.ts makes it
+      const said = decode(request.said) as Pick<SignalWait, 'form' | 'isExact' | 'needsPayload' | 'refused'> // as thread-context.ts makes it
       const came: unknown = await context.waitFor(decode(request.signal) as string, given, said) // checked there
       return encode(came instanceof CameBySignal ? { signal: came.payload } : { due: came })
     }

@@ -4,7 +4,7 @@ import type { Prompt } from '../flow/node-options.js'
 import { jsonSchemaOf } from '../graph/input-schema.js'
 import { encode } from '../values/codec.js'
 import type { SignalWait } from './context.js'
-import { isSaidByForm } from './exact-form.js'
+import { isNeeded, isSaidByForm } from './exact-form.js'
 import { type Issue, issuesOf } from './schemas.js'
 
 /** As it is stored. Without a title nobody is asked anything. */
@@ -13,6 +13,8 @@ export interface WaitAbout extends Partial<Prompt> {
   readonly form?: object
   /** What the form refuses the schema refuses, too, so that a sender may. */
   readonly isExact?: boolean
+  /** So is an answer without a payload: the form does not tell. */
+  readonly needsPayload?: boolean
   /** What the schema found wrong with the answer before. */
   readonly refused?: readonly Issue[]
 }
@@ -24,31 +26,47 @@ const MOST_CHECK_BYTES = 1_024
 /** Made once of each schema, with its size: thousands of items of an each wait with one. */
 const forms = new WeakMap<
   StandardSchemaV1,
-  { readonly form: object; readonly isExact: boolean; readonly bytes: number } | undefined
+  | { readonly form: object; readonly isExact: boolean; readonly needsPayload: boolean; readonly bytes: number }
+  | undefined
 >()
 
 /** The schema of a wait as JSON Schema, where its library can say it. */
-export function formOf(schema: StandardSchemaV1, prompt: Prompt | undefined): Pick<WaitAbout, 'form' | 'isExact'> {
+export function formOf(
+  schema: StandardSchemaV1,
+  prompt: Prompt | undefined,
+): Pick<WaitAbout, 'form' | 'isExact' | 'needsPayload'> {
   if (!forms.has(schema)) {
     const form = jsonSchemaOf(schema, MOST_FORM_BYTES)
-    const known = form && { form, isExact: isSaidByForm(schema), bytes: Buffer.byteLength(JSON.stringify(form)) }
+    const isExact = isSaidByForm(schema)
+    const needsPayload = isExact && isNeeded(schema)
+    const known = form && { form, isExact, needsPayload, bytes: Buffer.byteLength(JSON.stringify(form)) }
     forms.set(schema, known)
   }
   const known = forms.get(schema)
   if (known === undefined) return {}
-  const { form, isExact, bytes } = known
+  const { form, isExact, needsPayload, bytes } = known
   const isShown = prompt !== undefined && prompt.choices === undefined
   if (isShown ? bytes > MOST_FORM_BYTES : bytes > MOST_CHECK_BYTES || !isExact) return {}
-  return { form, ...(isExact && { isExact }) }
+  return { form, ...(isExact && { isExact }), ...(needsPayload && { needsPayload }) }
 }
 
 /** What to keep with a wait: what its node does not say; of a handler's wait all. */
 export function aboutOf(
-  { options: { prompt }, schema, form, isExact }: Pick<SignalWait, 'options' | 'schema' | 'form' | 'isExact'>,
+  {
+    options: { prompt },
+    schema,
+    form,
+    isExact,
+    needsPayload,
+  }: Pick<SignalWait, 'options' | 'schema' | 'form' | 'isExact' | 'needsPayload'>,
   isHeld: boolean,
   refused: readonly Issue[] | undefined,
 ): { readonly about?: Uint8Array } {
-  const given = form && { form, ...(isExact === true && { isExact }) }
+  const given = form && {
+    form,
+    ...(isExact === true && { isExact }),
+    ...(needsPayload === true && { needsPayload }),
+  }
   const said = given ?? (schema === undefined ? {} : formOf(schema, prompt))
   const isSaidByNode = said.form === undefined && refused === undefined && !isHeld
   const about: WaitAbout = { ...prompt, ...said, ...(refused !== undefined && { refused }) }

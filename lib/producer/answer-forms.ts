@@ -8,8 +8,6 @@ import { checkPayload } from '../engine/schemas.js'
 
 /** @throws GraflowError INVALID_INPUT */
 export async function checkByForm(form: object, payload: unknown, signal: string): Promise<void> {
-  // a schema whose value may be left out looks like one that needs it
-  if (payload === undefined) return
   const schema = await schemaOfForm(form)
   if (schema !== undefined) await checkPayload(schema, payload, signal)
 }

@@ -163,7 +163,8 @@ export class RunCommands {
       drop: groups.map(({ gid }) => gid).filter((gid) => drops(pathOf(gid))),
       redo: redo.flatMap(({ path, index }) => {
         const group = groups.find(({ gid }) => pathOf(gid) === path)
-        return group === undefined || index >= group.size ? [] : [{ gid: group.gid, indexes: [index] }]
+        if (group !== undefined && index >= group.size) throw noSuchBranch(id, { path, index }, group.size)
+        return group === undefined ? [] : [{ gid: group.gid, indexes: [index] }]
       }),
     }
   }
@@ -235,6 +236,9 @@ function placeByHand(
   if (node === undefined || path.includes('*')) return undefined
   const branch = branchAt(graph, path)
   const isThere = (at: string): boolean => groups.some(({ gid }) => gid === `${id}/${at}`)
+  const around = groups.find(({ gid }) => gid === `${id}/${branch?.path ?? ''}`)
+  if (branch !== undefined && around !== undefined && branch.index >= around.size)
+    throw noSuchBranch(id, branch, around.size)
   if (branch !== undefined)
     return isThere(branch.path) ? { gid: `${id}/${branch.path}`, index: branch.index } : 'nobody there'
   if (node.kind !== 'task') return undefined
@@ -261,6 +265,13 @@ function branchAt(graph: Graph, path: string): { readonly path: string; readonly
   if (node?.kind !== 'group') return undefined
   return { path: above, index: node.keys?.indexOf(segment) ?? Number(segment) }
 }
+
+const noSuchBranch = (runId: string, { path, index }: { path: string; index: number }, size: number): GraflowError =>
+  new GraflowError(
+    'RESULT_NOT_FOUND',
+    `run "${runId}" has no branch ${index} in its group at ${path}, which has ${size === 1 ? 'only branch 0' : `branches 0 to ${size - 1}`}`,
+    { details: { runId, path: `${path}/${index}` } },
+  )
 
 const noSuchDecision = (runId: string, path: string): GraflowError =>
   new GraflowError(

@@ -87,7 +87,9 @@ async function checkByWait(
 ): Promise<void> {
   const [next] = await inspect.openWaits(runId, addressOf(signal, index))
   if (next?.about === undefined) return
-  const { form, isExact } = decode(next.about) as WaitAbout
+  const { form, isExact, needsPayload } = decode(next.about) as WaitAbout
+  // a schema whose value may be left out has the same form as one that needs it
+  if (payload === undefined && needsPayload !== true) return
   if (form !== undefined && isExact === true) await checkByForm(form, payload, signal)
 }
 
@@ -164,7 +166,13 @@ export function describeWait(graph: Graph | undefined, runId: string, wait: Open
   const handler = /^(.*?)\/~[\d.]+$/u.exec(path)?.[1]
   const task = handler === undefined ? undefined : nodeIn(graph, handler)
   const [signal, index] = address === undefined ? [] : address.split('#')
-  const { form, isExact: _, refused, ...asked } = about === undefined ? {} : (decode(about) as WaitAbout)
+  const {
+    form,
+    isExact: _,
+    needsPayload: __,
+    refused,
+    ...asked
+  } = about === undefined ? {} : (decode(about) as WaitAbout)
   const prompt = isPrompt(asked) ? asked : node?.kind === 'wait' ? node.options.prompt : undefined
   return {
     ...{ runId, path, count: 1, since: new Date(since), why: address === undefined ? 'timer' : 'signal' },

@@ -182,12 +182,16 @@ function notFound(app: ServerApp, c: Context<ServerEnv>, files: ReadonlyMap<stri
   const others = methodsOf(app, path)
   if (others.length > 0) {
     const error = new GraflowError('METHOD_NOT_ALLOWED', `expected ${others.join(' or ')}, got ${method}`)
-    return problemResponse(problemOf(error), { allow: others.join(', ') })
+    return problemResponse(problemOf(error), { allow: withHead(path === '/' ? [...others, 'GET'] : others).join(', ') })
   }
   return problemResponse(
     problemOf(new GraflowError('NO_SUCH_ROUTE', 'there is nothing here: GET /openapi.json lists all')),
   )
 }
+
+/** What is asked for with GET may be asked for without its body. */
+const withHead = (methods: readonly string[]): readonly string[] =>
+  methods.includes('GET') ? [...methods, 'HEAD'] : methods
 
 /** Of what another build has at another address. */
 const ALWAYS = 'public, max-age=31536000, immutable'

@@ -171,12 +171,29 @@ describeOnBothStores('a wait', (open, name, another) => {
     expect((await graflow.waits.of(run.id)).map(({ details: { schema, refused } }) => [schema, refused])).toEqual(
       [0, 1].map(() => [expect.objectContaining({ type: 'object' }), undefined]),
     )
+    expect((await failureOf(other.signal('paid', undefined, { index: 1 }))).code).toBe('INVALID_INPUT')
     for (const index of [0, 1]) expect(await other.signal('paid', { amount: 5 }, { index })).toBe(true)
     await until(async () => (await graflow.waits.of(run.id))[0]?.path === '2/~1', 'the handler waits')
     expect((await failureOf(other.signal('inside', 'all'))).code).toBe('INVALID_INPUT')
+    expect((await failureOf(other.signal('inside'))).code).toBe('INVALID_INPUT')
     expect((await failureOf(other.signal('inside', { amount: 1, mail: 7 }))).code).toBe('INVALID_INPUT')
     expect(await other.signal('inside', { amount: 7, mail: 'ada@example.org' })).toBe(true)
     expect(await resultOf(run)).toEqual({ amount: 7, mail: 'ada@example.org' })
+  })
+
+  it('T3: no payload is one that a schema may take', async () => {
+    const schema = z.object({ amount: z.number() }).optional()
+    const flow = seq(
+      waitFor('ok', { schema }),
+      task('said', (given: unknown) => given === undefined),
+    )
+    const graflow = await open([flow])
+    const run = await graflow.submit(flow)
+    await untilState(run, 'waiting')
+    const other = await (await another()).attach(run.id)
+    expect((await failureOf(other.signal('ok', 'all'))).code).toBe('INVALID_INPUT')
+    expect(await other.signal('ok')).toBe(true)
+    expect(await resultOf(run)).toBe(true)
   })
 
   it('T4: past its time gives the value of onTimeout, or fails with TIMEOUT that names the signal', async () => {

@@ -66,7 +66,9 @@ describe('the control plane', () => {
   it('says what is at a path, and what it takes', async () => {
     expect((await plane.ask('GET', '/api/v1/nothing', undefined, key)).json).toMatchObject({ code: 'NO_SUCH_ROUTE' })
     const wrong = await plane.ask('DELETE', '/metrics', undefined, key)
-    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET'])
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+    const page = await plane.ask('DELETE', '/', undefined, key)
+    expect([page.status, page.headers.get('allow')]).toEqual([405, 'POST, GET, HEAD'])
   })
 
   it('sends the dashboard with a policy that lets no other script run', async () => {

@@ -215,6 +215,54 @@ describe.each([
     ])
   })
 
+  it('refuse a cursor that no page has said, and a window that ends before it begins', async () => {
+    const paths = [
+      ...['runs', 'waits', 'dead-letters'].map((list) => `/${list}?cursor=zzz`),
+      ...['0%20zzz', '-1', '%20'].map((cursor) => `/waits?cursor=${cursor}`),
+      ...['99999999999999999999-0', '1e3', '0x1', '-'].map((cursor) => `/dead-letters?cursor=${cursor}`),
+      `/runs/${world.done}/timeline?from=5&to=2`,
+    ]
+    for (const path of paths) {
+      const { status, json } = await ask('GET', { path: `/api/v1${path}` }, KEYS.read)
+      expect([path, status, json]).toMatchObject([path, 400, { code: 'INVALID_OPTION' }])
+    }
+  })
+
+  it('say that a run has no such branch, for whatever it is asked', async () => {
+    const run = await world.graflow.submit('broken', 4)
+    await run.result().catch(() => undefined)
+    const of = `/api/v1/runs/${run.id}`
+    const asked: readonly (readonly [method: string, path: string, body?: unknown])[] = [
+      ['POST', `${of}/settle`, { path: '1/99', skip: true }],
+      ['POST', `${of}/retry`, { from: '1/99' }],
+      ['GET', `${of}/values?path=1/99&which=input`],
+      ['GET', `${of}/values?path=1/99`],
+      ['GET', `${of}/values?path=7&which=input`],
+      ['GET', `${of}/values?path=7`],
+    ]
+    for (const [method, path, body] of asked) {
+      const { status, json } = await ask(method, { path, body }, KEYS.admin)
+      expect([path, status, json]).toMatchObject([path, 404, { code: 'RESULT_NOT_FOUND' }])
+    }
+    const { json } = await ask('GET', { path: of }, KEYS.read)
+    expect(json).toMatchObject({ state: 'failed', retries: 0 })
+  })
+
+  it('say with 405 which methods a path takes: just those that it answers in another way', async () => {
+    const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+    for (const path of new Set(operations.map(({ path: one }) => one).filter((one) => !one.endsWith('/events')))) {
+      const refused = new Map<string, string>()
+      for (const method of methods) {
+        const body = method === 'GET' || method === 'HEAD' ? {} : { body: { 'no-such-member': 1 } }
+        const { status, headers } = await ask(method, { path: somePath(path), ...body }, KEYS.admin)
+        if (status === 405) refused.set(method, headers.get('allow') ?? '')
+      }
+      const taken = methods.filter((method) => !refused.has(method)).sort()
+      expect([path, [...refused.keys()].length]).not.toEqual([path, 0])
+      for (const allow of refused.values()) expect([path, allow.split(', ').sort()]).toEqual([path, taken])
+    }
+  })
+
   it('take a body that is empty as none, also where it is said to be JSON', async () => {
     for (const { method, path, scope, body } of operations) {
       if (scope === undefined || method === 'GET') continue

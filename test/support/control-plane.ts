@@ -73,7 +73,12 @@ export async function answered(response: Response): Promise<Answered> {
   const { status, headers } = response
   const isStream = headers.get('content-type')?.startsWith('text/event-stream') === true
   const text = isStream ? await beginningOf(response) : await response.text()
-  return { status, headers, text, json: /json/.test(headers.get('content-type') ?? '') ? JSON.parse(text) : undefined }
+  return {
+    status,
+    headers,
+    text,
+    json: text !== '' && /json/.test(headers.get('content-type') ?? '') ? JSON.parse(text) : undefined,
+  }
 }
 
 async function beginningOf({ body }: Response): Promise<string> {

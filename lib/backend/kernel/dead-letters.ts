@@ -1,6 +1,7 @@
 /** Dead letters, newest kept: bounded in number and in bytes, so that a task that always fails cannot fill the store. */
 import type { DeadLetter } from '../backend.js'
 import { MOST_DEAD_LETTERS } from '../kept.js'
+import { wrongCursor } from '../request-checks.js'
 import type { Group } from './group.js'
 
 const MOST_BYTES = 16 * 2 ** 20
@@ -30,6 +31,7 @@ export class DeadLetters {
 
   /** Newest first; with `before` those that are older than the letter with this id. */
   list(limit: number, before?: string): readonly DeadLetter[] {
+    if (before !== undefined && !/^\d{1,16}$/.test(before)) throw wrongCursor()
     const end = before === undefined ? this.#letters.length : this.#letters.findIndex(({ id }) => isFrom(id, before))
     const older = this.#letters.slice(0, end < 0 ? this.#letters.length : end)
     return limit <= 0 ? [] : older.slice(-Math.min(MOST_DEAD_LETTERS, limit)).reverse()

@@ -1,6 +1,6 @@
 /** A page of the runs, newest first. Finding where it begins takes a few steps, however many runs there are. */
-import { GraflowError } from '../../errors.js'
 import type { ListedRun, RunPage, RunQuery } from '../backend.js'
+import { wrongCursor } from '../request-checks.js'
 import type { Run } from './group.js'
 import type { KernelState } from './state.js'
 
@@ -40,9 +40,7 @@ function isWanted(
 function positionBefore(runs: readonly Run[], after: string | undefined): number {
   if (after === undefined) return runs.length - 1
   if (!/^\d{1,16}$/.test(after)) {
-    throw new GraflowError('INVALID_OPTION', 'cursor: expected what the page before said, got another text', {
-      details: { option: 'cursor' },
-    })
+    throw wrongCursor()
   }
   let [low, high] = [0, runs.length]
   while (low < high) {

@@ -78,7 +78,12 @@ export function addTimelineRoutes(app: ServerApp, { session, clock }: ServerServ
   const reader = new TimelineReader({ backend: session.backend, engine: session.engine }, clock)
   app.openapi(readTimeline, async (c) => {
     const { id } = c.req.valid('param')
-    const found = await reader.read(id, given(c.req.valid('query')))
+    const { from, to, bins } = c.req.valid('query')
+    if (from !== undefined && to !== undefined && to < from)
+      throw new GraflowError('INVALID_OPTION', `query: to: expected at least from (${from}), got ${to}`, {
+        details: { option: 'to' },
+      })
+    const found = await reader.read(id, given({ from, to, bins }))
     if (found === undefined) throw runNotFound(id)
     return sendJson(found)
   })

@@ -1,6 +1,6 @@
 /** A page of the runs, by their indexes (lua/list-runs.lua). What a run's record says decides, so that a stale index hides a run at worst. */
-import { GraflowError } from '../../../errors.js'
 import type { RunPage, RunQuery, RunState } from '../../backend.js'
+import { wrongCursor } from '../../request-checks.js'
 import { listOf, numberOf, textOf } from '../replies.js'
 import type { Reply } from '../shard.js'
 import type { Store } from '../store.js'
@@ -68,9 +68,7 @@ function positionIn(after: string | undefined): readonly [quarters: string, id: 
   if (after === undefined) return ['', '']
   const [, quarters = '', id = ''] = /^(\d{1,16}):(.+)$/s.exec(after) ?? []
   if (quarters !== '') return [quarters, id]
-  throw new GraflowError('INVALID_OPTION', 'cursor: expected what the page before said, got another text', {
-    details: { option: 'cursor' },
-  })
+  throw wrongCursor()
 }
 
 function recordIn(reply: Reply): readonly [quarters: string, id: string, fields: ReadonlyMap<string, Buffer>] {
