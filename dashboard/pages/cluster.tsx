@@ -118,10 +118,12 @@ const columnsOf = (at: Date): readonly Column<Node>[] => [
 function LeaderBox({
   query: { state },
   known,
+  isEmbedded,
 }: {
   readonly query: Query<Leader | null>
   /** The leader by what else is known; undefined where nothing is. */
   readonly known: string | undefined
+  readonly isEmbedded: boolean
 }): JSX.Element {
   const leader = state.is === 'ready' ? state.value : null
   const id = leader?.leaderId ?? known
@@ -134,6 +136,11 @@ function LeaderBox({
         <p>
           <b>?</b>
           <span>{state.error.message}</span>
+        </p>
+      ) : id === undefined && isEmbedded ? (
+        <p>
+          <b>None is needed</b>
+          <span>all is in one process</span>
         </p>
       ) : id === undefined ? (
         <p>
@@ -167,7 +174,7 @@ function Facts({
   const lost = nodes.filter(isLost).length
   return (
     <div class="tiles">
-      <LeaderBox query={leader} known={topology?.leader ?? undefined} />
+      <LeaderBox query={leader} known={topology?.leader ?? undefined} isEmbedded={who?.store.kind === 'embedded'} />
       <section class="fact">
         <h2>Nodes</h2>
         <p>

@@ -7,6 +7,8 @@ import { Box } from '../parts/page.js'
 import { State, StateShape } from '../parts/state.js'
 import { Time } from '../parts/text.js'
 import { href, runHref } from '../router.js'
+import { me } from '../session.js'
+import { useStore } from '../store.js'
 import type { Query } from '../use-query.js'
 import type { PageOf, Queue, Run, Worker } from '../wire.js'
 import { useWaitReasons } from './wait-reasons.js'
@@ -33,6 +35,7 @@ const MOST_SLOTS = 24
 const MOST_WORKERS = 12
 
 export function Workers({ query }: { readonly query: Query<PageOf<Worker>> }): JSX.Element {
+  const who = useStore(me)
   const workers = valueOf(query)
   const live = workers?.items.filter(isLive) ?? []
   return (
@@ -42,7 +45,9 @@ export function Workers({ query }: { readonly query: Query<PageOf<Worker>> }): J
         workers === undefined
           ? undefined
           : live.length === 0
-            ? 'none is there'
+            ? who?.store.kind === 'embedded'
+              ? undefined
+              : 'none is there'
             : `${plural(live.length, 'live worker')}, ${heldText(heldBy(live))} in hand`
       }
     >

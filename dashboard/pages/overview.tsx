@@ -11,6 +11,7 @@ import { Icon } from '../parts/icons.js'
 import { Box, Page } from '../parts/page.js'
 import { type Mark, StateShape } from '../parts/state.js'
 import { Time } from '../parts/text.js'
+import { href } from '../router.js'
 import { me } from '../session.js'
 import { useStore } from '../store.js'
 import { type Query, useQuery } from '../use-query.js'
@@ -229,6 +230,7 @@ function Needs({
 /** The first look at an empty store: what to do. */
 function Beginning(): JSX.Element {
   const who = useStore(me)
+  if (who?.store.kind === 'embedded') return <EmbeddedBeginning />
   const commands: readonly (readonly [text: string, command: string])[] = [
     ['Start a worker with your tasks', workerCommand(who)],
     ['Hand it a run', `npx graflow submit ./tasks.mjs --workflow hello --input 10${connectionFlags(who)}`],
@@ -249,6 +251,26 @@ function Beginning(): JSX.Element {
             </li>
           ))}
         </ol>
+        <p class="faint small">This page shows it as soon as it is there.</p>
+      </div>
+    </Page>
+  )
+}
+
+/** No command reaches the store of another process. */
+function EmbeddedBeginning(): JSX.Element {
+  return (
+    <Page title="Overview">
+      <div class="beginning">
+        <h2>Nothing runs here yet</h2>
+        <p class="soft">
+          The engine is in the process of this server: what that process starts with <code>graflow.run</code>,{' '}
+          <code>start</code> or <code>submit</code> is shown here. You may{' '}
+          <a class="link" href={href(['start'])}>
+            start a run
+          </a>{' '}
+          of the tasks and workflows that it gave to <code>connect</code>, too.
+        </p>
         <p class="faint small">This page shows it as soon as it is there.</p>
       </div>
     </Page>

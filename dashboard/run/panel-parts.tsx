@@ -108,10 +108,11 @@ export const Fact = ({
 )
 
 /** What handlers said last of how far they are. */
-/** What tasks tell of how far they are; of the whole run, of those only that are under way. */
+/** What tasks tell of how far they are: that of a place, and inside it that of those only that are under way. */
 export function Progress({ status, path }: { readonly status: RunStatus; readonly path: string }): JSX.Element | null {
+  const isInside = ({ path: of }: { readonly path: string }): boolean => path === '' || of.startsWith(`${path}/`)
   const shown = status.progress
-    .filter((one) => (path === '' ? one.fraction < 1 : one.path === path || one.path.startsWith(`${path}/`)))
+    .filter((one) => one.path === path || (isInside(one) && one.fraction < 1 && status.endedAt === undefined))
     .slice(0, 6)
   if (shown.length === 0) return null
   return (

@@ -32,7 +32,7 @@ export function OfRun({ id, status, isOver, onSelect }: PanelProps): JSX.Element
           </Fact>
         )}
       </dl>
-      {!isOver && <Progress status={status} path="" />}
+      <Progress status={status} path="" />
       {byHand.length > 0 && (
         <Part title="Decided by hand">
           <ul class="by-hand">

@@ -17,6 +17,16 @@ export interface Moment {
 /** What this needs of the status of a run. */
 export type RunPast = Pick<RunStatus, 'createdAt' | 'startedAt' | 'endedAt' | 'state' | 'byHand' | 'retries'>
 
+const isOver = ({ endedAt }: Pick<RunPast, 'endedAt'>): boolean => endedAt !== undefined
+
+/** What a look at a run adds to what was seen: an end that was left by a retry, and the state that it is in. Its last end the store tells. */
+export function changeSeen(before: RunPast, after: RunPast, now: number): readonly SeenState[] {
+  const isAgain = before.retries !== after.retries
+  if (before.state === after.state && !isAgain) return []
+  const left = isOver(before) && isAgain ? [{ state: before.state, at: new Date(before.endedAt ?? now).getTime() }] : []
+  return isOver(after) ? left : [...left, { state: after.state, at: now }]
+}
+
 export function momentsOf(run: RunPast, seen: readonly SeenState[]): readonly Moment[] {
   const { createdAt, startedAt, endedAt, state, byHand, retries } = run
   const time = (text: string): number => new Date(text).getTime()

@@ -16,7 +16,7 @@ import { Panel } from './panel.js'
 import { indexOf } from './panel-place.js'
 import { Prompts } from './prompts.js'
 import { isEnded, RunActions, StateLine } from './run-head.js'
-import type { SeenState } from './run-moments.js'
+import { changeSeen, type SeenState } from './run-moments.js'
 import { STATUS_WORDS, wholeOf } from './timeline-model.js'
 import { useTimeline } from './timeline-source.js'
 import { TimelineView } from './timeline-view.js'
@@ -72,14 +72,14 @@ export function RunPage({ id }: { readonly id: string }): JSX.Element {
 /** States that the run went into while the page was open. */
 function useSeenStates(id: string, status: RunStatus | undefined): readonly SeenState[] {
   const [seen, setSeen] = useState<readonly SeenState[]>([])
-  const last = useRef<string | undefined>(undefined)
+  const last = useRef<RunStatus | undefined>(undefined)
   useEffect(() => {
     if (status === undefined) return
     const before = last.current
-    last.current = status.state
-    if (before === undefined || before === status.state || isEnded(status.state)) return
-    setSeen((all) => [...all, { state: status.state, at: Date.now() }].slice(-12))
-  }, [id, status?.state])
+    last.current = status
+    if (before === undefined) return
+    setSeen((all) => [...all, ...changeSeen(before, status, Date.now())].slice(-12))
+  }, [id, status?.state, status?.retries])
   return seen
 }
 

@@ -1,4 +1,5 @@
 /** Lists of the dashboard: what one finds, keeps, and does to many, in a real Chromium on a real Redis with real workers. */
+import { connect } from 'graflow'
 import type { Page } from 'playwright-core'
 import { useStage } from '../support/redis-stage.js'
 import { until } from '../support/waits.js'
@@ -300,6 +301,25 @@ describe('workers', () => {
     await page.goto(url)
     await page.getByText('1 live worker').waitFor()
     expect(await page.locator('.need', { hasText: 'No worker is there' }).count()).toBe(0)
+    await page.close()
+  }, 60_000)
+
+  it('are not asked for where the process of the server does the work', async () => {
+    await using graflow = await connect({ logLevel: 'silent', tasks: [later], serve: { port: 0 } })
+    const url = graflow.server?.url ?? ''
+    const page = await browser.page()
+    await page.goto(url)
+    await page.getByText('The engine is in the process of this server').waitFor()
+    expect(await page.locator('.command').count()).toBe(0)
+    expect(await axeFindings(page)).toEqual([])
+    await page.getByRole('link', { name: 'start a run' }).click()
+    await page.getByRole('heading', { name: 'Start a run' }).waitFor()
+    await graflow.start(later, undefined, { id: 'waits-on' })
+    await page.goto(url)
+    await page.getByText('The process of this server does the work itself.').waitFor()
+    expect(await page.getByText('No worker is there').count()).toBe(0)
+    await page.goto(`${url}cluster`)
+    await page.getByText('None is needed').waitFor()
     await page.close()
   }, 60_000)
 

@@ -104,6 +104,8 @@ describe('the page of a run', () => {
     await page.getByRole('button', { name: 'Repeat from here' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Repeat from here' }).click()
     await page.locator('.run-states').getByText('completed after 2 retries').waitFor()
+    // the ends that retries left stand before it
+    await page.locator('.run-states li', { hasText: 'failed' }).waitFor()
     await page.locator('.tl-canvas').waitFor()
     await shot(page, 'completed')
     expect((await graflow.runs.get(run.id))?.retries).toBe(2)

@@ -8,6 +8,11 @@ describe('why something failed, in one line', () => {
     ],
     ['task "ship" (at 0) failed: task "x" (at 1) failed: no', 'task "x" (at 1) failed: no'],
     ['task "ship" (at 0) failed: ', 'task "ship" (at 0) failed: '],
+    [
+      'group at 1 failed: 15 of 40 branches succeeded, all must (invoice[13] (C-13) failed: task "invoice" (at 1/13, C-13) failed: the bank is closed)',
+      'invoice[13] (C-13): the bank is closed',
+    ],
+    ['group at 0 failed: 1 of 2 needed branches succeeded (b failed: no)', 'b: no'],
     ['group "all" failed: 3 of 10', 'group "all" failed: 3 of 10'],
     ['', ''],
   ])('%j is told as %j', (message, reason) => {

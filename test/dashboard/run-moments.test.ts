@@ -1,4 +1,4 @@
-import { momentsOf, type RunPast } from '../../dashboard/run/run-moments.js'
+import { changeSeen, momentsOf, type RunPast } from '../../dashboard/run/run-moments.js'
 
 const at = (second: number): string => new Date(1_700_000_000_000 + second * 1_000).toISOString()
 const ms = (second: number): number => new Date(at(second)).getTime()
@@ -26,6 +26,20 @@ describe('the states that a run went through', () => {
       ['waiting', 20_000],
       ['running', 21_000],
     ])
+  })
+
+  it('keep the end that a retry left', () => {
+    const failed = past({ state: 'failed' })
+    const again: RunPast = { ...past({ state: 'running', retries: 1 }), endedAt: undefined as never }
+    const seen = changeSeen(failed, again, ms(20))
+    const done = past({ retries: 1, endedAt: at(30) })
+    expect(changeSeen(again, done, ms(31))).toEqual([])
+    expect(words(done, seen)).toEqual(['created', 'started', 'failed', 'running', 'completed after a retry'])
+    // one that was over again before the page looked
+    expect(words(done, changeSeen(failed, done, ms(31)))).toEqual([
+      ...['created', 'started', 'failed', 'completed after a retry'],
+    ])
+    expect(changeSeen(again, again, ms(32))).toEqual([])
   })
 
   it('say how often it was retried, and what was decided by hand', () => {
