@@ -12,6 +12,6 @@ export const EXIT_CODES = Object.freeze({
   internal: { code: 70, says: 'A fault of graflow itself: please report it.' },
   interrupted: {
     code: 130,
-    says: 'Interrupted by SIGINT or SIGTERM. A run of `run` is cancelled; a submitted one goes on.',
+    says: 'Interrupted by SIGINT or SIGTERM before it was done. A run of `run` is cancelled; a submitted one goes on. What goes on until it is interrupted (`--watch`, `serve`, `exporter`, `top`, `dev`) is done then: 0.',
   },
 })

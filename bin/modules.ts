@@ -26,14 +26,16 @@ export function pathsOf({ words, options }: Given): readonly string[] {
 /** @param text JSON, `@` and a path, or `-` @param flag the one that says it @throws GraflowError INVALID_OPTION */
 export async function inputOf(text: string | undefined, host: Host, flag = '--input'): Promise<unknown> {
   if (text === undefined) return undefined
-  const where = text === '-' ? 'standard input' : text.startsWith('@') ? text.slice(1) : flag
+  const file = text.startsWith('@') ? text.slice(1) : undefined
   const json =
-    text === '-' ? await host.readInput() : text.startsWith('@') ? fileText(resolve(host.folder, where), flag) : text
+    text === '-' ? await host.readInput() : file === undefined ? text : fileText(resolve(host.folder, file), flag)
   try {
     return JSON.parse(json) as unknown
   } catch (error) {
-    const hint = where === flag ? `; a text stands in double quotes: ${flag} '"${plain(json)}"'` : ''
-    throw new GraflowError('INVALID_OPTION', `${flag}: ${where} is no JSON: ${messageOf(error)}${hint}`)
+    const from = text === '-' ? ' on standard input' : file === undefined ? '' : ` in ${file}`
+    const got = json.trim() === '' ? 'nothing' : `what is none: ${messageOf(error)}`
+    const hint = from === '' ? `; a text stands in double quotes: ${flag} '"${plain(json)}"'` : ''
+    throw new GraflowError('INVALID_OPTION', `${flag}: expected JSON${from}, got ${got}${hint}`)
   }
 }
 

@@ -46,6 +46,7 @@ export const waitsCommand: Run = async (given, host) => {
         : { items: (await graflow.waits.of(id)).filter((wait) => waitsFor?.includes(wait.why) ?? true) }
     const row = (wait: RunWait): readonly string[] => [
       wait.runId,
+      wait.workflow ?? '-',
       wait.why,
       wait.path === '' ? '-' : named(wait.path, wait.label),
       wait.task ?? '-',
@@ -53,7 +54,7 @@ export const waitsCommand: Run = async (given, host) => {
       ago(wait.since, host),
       whatOf(wait).join(', '),
     ]
-    const head = ['RUN', 'WHY', 'PATH', 'TASK', 'COUNT', 'FOR', 'WHAT']
+    const head = ['RUN', 'WORKFLOW', 'WHY', 'PATH', 'TASK', 'COUNT', 'FOR', 'WHAT']
     return show(given, host, look, (page) => listText(host, head, page.items.map(row), 'nothing waits', page))
   })
 }

@@ -149,7 +149,7 @@ async function follow(
   log.write = (line) => progress.say(line)
   const ended = await endOf(run, progress, host)
   log.write = (line) => void host.err.write(`${line}\n`)
-  const durationMs = elapsedMs(systemClock) - startedAt
+  const durationMs = (await lengthOf(run)) ?? elapsedMs(systemClock) - startedAt
   const facts = { id: run.id, workflow: flow.name, durationMs }
   const isJson = given.switches.has('json')
   if ('detached' in ended) {
@@ -194,6 +194,15 @@ async function endOf(run: RunHandle<unknown>, progress: Progress, host: Host): P
 
 /** How long a cancelled run may take to say so, and the store to say the state of one that goes on. */
 const DETACH_MS = 1_000
+
+/** How long the run has taken, which may have been there before this command; undefined where the store does not tell it soon. */
+const lengthOf = (run: RunHandle<unknown>): Promise<number | undefined> => {
+  const length = run.status().then(
+    ({ createdAt, endedAt }) => endedAt && endedAt.getTime() - createdAt.getTime(),
+    () => undefined,
+  )
+  return withDeadline(systemClock, DETACH_MS, length, () => undefined)
+}
 
 /** Null where the store does not tell it soon. */
 const lastStateOf = (run: RunHandle<unknown>): Promise<string | null> => {

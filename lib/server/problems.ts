@@ -105,7 +105,7 @@ const PLACES: Readonly<Record<string, string>> = { json: 'body', query: 'query',
  */
 export function invalidRequest(target: string, error: ZodError, value: unknown, schema?: unknown): GraflowError {
   const place = PLACES[target] ?? target
-  const issues = error.issues.flatMap(plainest)
+  const issues = error.issues.flatMap((issue) => plainest(issue, value))
   // a misspelt member explains that another one is missing
   const unknown = issues.find((issue) => issue.code === 'unrecognized_keys')
   if (unknown !== undefined) {
@@ -125,12 +125,18 @@ export function invalidRequest(target: string, error: ZodError, value: unknown, 
 
 type Issue = ZodError['issues'][number]
 
-/** What is wrong with the form of a union that was meant: the one that lacks least, where it has members that nobody knows. */
-function plainest(issue: Issue): readonly Issue[] {
+/**
+ * What is wrong with the form of a union that was meant: one that has a fault in a member that is given, else the one that lacks least. Of forms that are
+ * no objects, none is meant more than another.
+ */
+function plainest(issue: Issue, value: unknown): readonly Issue[] {
   if (issue.code !== 'invalid_union') return [issue]
   const lacks = (form: readonly Issue[]): number => form.filter(({ code }) => code !== 'unrecognized_keys').length
-  const [near = []] = [...(issue.errors as Issue[][])].sort((a, b) => lacks(a) - lacks(b))
-  if (lacks(near) === near.length) return [issue]
+  const isGiven = ({ path: [member] }: Issue): boolean =>
+    member !== undefined && valueAt(value, [...issue.path, member]) !== undefined
+  const isMeant = (form: readonly Issue[]): number => (form.some(isGiven) ? 1 : 0)
+  const [near = []] = [...(issue.errors as Issue[][])].sort((a, b) => isMeant(b) - isMeant(a) || lacks(a) - lacks(b))
+  if (lacks(near) === near.length && near.some(({ path }) => path.length === 0)) return [issue]
   return near.map((one) => ({ ...one, path: [...issue.path, ...one.path] }))
 }
 

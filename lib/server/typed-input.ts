@@ -35,6 +35,15 @@ const ARRAYS = {
   ...{ Float32Array, Float64Array, BigInt64Array, BigUint64Array },
 } as const
 
+/** How each type is written: its own keys are the types that there are. */
+const FORMS: Readonly<Record<string, string>> = {
+  ...{ Date: 'an ISO date or null', bigint: 'a text of digits', number: `one of ${Object.keys(NUMBERS).join(', ')}` },
+  ...{ Set: 'a list', Map: 'an object, or a list of pairs', undefined: 'null' },
+  ...Object.fromEntries(
+    ['bytes', 'ArrayBuffer', 'DataView', ...Object.keys(ARRAYS)].map((name) => [name, 'base64 of whole elements']),
+  ),
+}
+
 class Reader {
   readonly met = new Set<string>()
   readonly #types: ReadonlyMap<string, string>
@@ -80,9 +89,12 @@ class Reader {
   }
 
   #as(pointer: string, type: string, value: unknown): unknown {
+    const form = Object.hasOwn(FORMS, type) ? FORMS[type] : undefined
+    if (form === undefined)
+      throw refused(pointer, `expected one of ${Object.keys(FORMS).join(', ')}, got ${describe(type)}`)
     const found = typed(type, value)
     if (found === undefined && type !== 'undefined')
-      throw refused(pointer, `expected what a ${type} is written as, got ${describe(value)}`)
+      throw refused(pointer, `expected ${form} for ${type}, got ${describe(value)}`)
     return found
   }
 }

@@ -56,6 +56,8 @@ describe('graflow', () => {
     ['a word where none is taken', ['config', 'x'], 'graflow config: expected flags only, got "x"'],
     ['no module', ['run'], 'graflow run: expected a task module, such as ./tasks.mjs, got none'],
     ['an input that is no JSON', ['run', 'x.mjs', '--input', 'abc'], `a text stands in double quotes: --input '"abc"'`],
+    ['the same, as what it is', ['run', 'x.mjs', '--input', 'abc'], '--input: expected JSON, got what is none: '],
+    ['an empty input', ['run', 'x.mjs', '--input', ' '], '--input: expected JSON, got nothing; '],
     ['a file that is not there', ['run', 'x.mjs', '--input', '@nosuch.json'], '--input: cannot read'],
     ['another flow', ['run', 'x.mjs', '--workflow', 'twise'], 'got "twise" (did you mean "twice"?)'],
   ])('refuses %s, with exit code 2', async (_what, argv, says) => {

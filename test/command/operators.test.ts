@@ -157,12 +157,14 @@ describe('what stands still', () => {
     const { client, run, json } = await operated()
     const one = await client.submit(release, undefined, { id: 'r1' })
     await until(async () => (await one.status()).state === 'waiting', 'it to wait')
-    expect((await run('waits')).out).toMatch(/^RUN +WHY +PATH .*\nr1 +signal +0 .*signal "approve"/)
+    expect((await run('waits')).out).toMatch(/^RUN +WORKFLOW +WHY +PATH .*\nr1 +release +signal +0 .*signal "approve"/)
     expect(await json('waits', 'r1')).toMatchObject({
       items: [{ runId: 'r1', why: 'signal', details: { signal: 'approve' } }],
     })
     expect((await run('signal', 'r1')).err).toContain('expected the id of a run and the name of a signal, got 1 word:')
-    expect((await run('signal', 'r1', 'approve', '--data', '{ok}')).err).toContain('--data: --data is no JSON')
+    expect((await run('signal', 'r1', 'approve', '--data', '{ok}')).err).toContain(
+      '--data: expected JSON, got what is none: ',
+    )
     expect(await json('signal', 'r1', 'approve', '--data', '{"ok":true}')).toEqual({
       id: 'r1',
       name: 'approve',

@@ -155,6 +155,11 @@ describe('graflow submit', () => {
     expect([code, out, err]).toEqual([0, 's-1\n', ''])
     const again = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-1', '--wait', ...flags], { hello })
     expect([again.code, again.out]).toEqual([0, '[ 0, 2, 4 ]\n'])
+    const { createdAt, endedAt } = await (await (await stage.client()).attach('s-1')).status()
+    const document = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-1', '--wait', '--json', ...flags], {
+      hello,
+    })
+    expect(JSON.parse(document.out)).toMatchObject({ durationMs: Number(endedAt) - Number(createdAt) })
     const other = await command(['submit', 'x.mjs', '--input', '4', '--id', 's-1', ...flags], { hello })
     expect([other.code, other.err]).toEqual([1, expect.stringContaining('run "s-1" exists with another flow or input')])
     const json = await command(['submit', 'x.mjs', '--input', '[1]', '--id', 's-2', '--json', ...flags], { bad })

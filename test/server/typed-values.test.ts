@@ -72,13 +72,18 @@ describe('a value for HTTP', () => {
       return `${code} ${message}`
     }
     expect(refusal({ at: 'soon' }, { '/at': 'Date' })).toBe(
-      'INVALID_OPTION types: at "/at": expected what a Date is written as, got "soon"',
+      'INVALID_OPTION types: at "/at": expected an ISO date or null for Date, got "soon"',
     )
-    expect(refusal({ n: '1.5' }, { '/n': 'bigint' })).toMatch(/a bigint is written as, got "1.5"$/)
-    expect(refusal({ m: [[1]] }, { '/m': 'Map' })).toMatch(/a Map is written as/)
-    expect(refusal({ f: 'AQID' }, { '/f': 'Float64Array' })).toMatch(/a Float64Array/)
-    expect(refusal({ f: 'AQID' }, { '/f': 'constructor' })).toMatch(/a constructor/)
-    expect(refusal({ e: { message: 'x' } }, { '/e': 'Error' })).toMatch(/a Error/)
+    expect(refusal({ n: '1.5' }, { '/n': 'bigint' })).toMatch(/expected a text of digits for bigint, got "1.5"$/)
+    expect(refusal({ m: [[1]] }, { '/m': 'Map' })).toMatch(/expected an object, or a list of pairs for Map, got/)
+    expect(refusal({ f: 'AQID' }, { '/f': 'Float64Array' })).toMatch(
+      /expected base64 of whole elements for Float64Array, got "AQID"$/,
+    )
+    expect(refusal({ f: 'AQID' }, { '/f': 'constructor' })).toMatch(
+      /expected one of Date, bigint, .*, got "constructor"$/,
+    )
+    expect(refusal({ e: { message: 'x' } }, { '/e': 'Error' })).toMatch(/expected one of Date, .*, got "Error"$/)
+    expect(refusal(1, { '': 'Nosuch' })).toMatch(/^INVALID_OPTION types: at "": expected one of .*, got "Nosuch"$/)
     expect(refusal({}, { '/gone': 'Date' })).toMatch(/"\/gone": the input has no such place$/)
     let deep: unknown = 1
     for (let i = 0; i < 200; i += 1) deep = [deep]

@@ -139,6 +139,30 @@ describe('the worker protocol', () => {
     expect(['INVALID_OPTION', 'INVALID_NAME']).toContain(json['code'])
   })
 
+  it.each([
+    ['/w/complete', { token: 7, result: 1 }, 'body: token: expected a text, got 7'],
+    ['/w/complete', { result: 1 }, 'body: token: expected a text, got nothing'],
+    ['/w/complete', { token: 'x', error: {} }, 'body: error.message: expected a text, got nothing'],
+    ['/w/complete', { tasks: 7 }, 'body: tasks: expected a list, got 7'],
+    ['/w/complete', { tasks: [] }, 'body: tasks: expected at least 1 in the list, got 0'],
+    ['/w/complete', { tasks: [{ result: 1 }] }, 'body: tasks.0.token: expected a text, got nothing'],
+    [
+      '/w/complete',
+      { token: 'x', result: 1, error: { message: 'no' } },
+      'body: error: expected one of result, error and release, got result and error',
+    ],
+    [
+      '/w/complete',
+      { tasks: [{ token: 'x', result: null, release: true }] },
+      'body: tasks.0.release: expected one of result, error and release, got result and release',
+    ],
+    ['/w/extend', { token: 'x', progress: { fraction: 2 } }, 'body: progress.fraction: expected at most 1, got 2'],
+    ['/w/extend', { tasks: [{ token: 7 }] }, 'body: tasks.0.token: expected a text, got 7'],
+  ])('says which member of a body is wrong: %s %j', async (path, body, says) => {
+    const { status, json } = await post(path, body)
+    expect([status, json['detail']]).toEqual([400, says])
+  })
+
   it('takes an error of a task whose graph is gone by its token alone, and no branch beyond all groups', async () => {
     const id = await register()
     const run = await plane.graflow.start(each(upper), ['a', 'b'])

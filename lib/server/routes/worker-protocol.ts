@@ -122,14 +122,21 @@ const WorkerError = z
   })
   .openapi('WorkerError')
 
-const report = {
+const reported = {
   token: Token,
   result: z.unknown().optional().openapi({ description: 'Any JSON.' }),
   error: WorkerError.optional(),
   release: z.boolean().optional().openapi({ description: 'True gives the task back, unspent.' }),
 }
+const Report = z.object(reported).superRefine(({ result, error, release }, context) => {
+  const given = [result !== undefined && 'result', error !== undefined && 'error', release === true && 'release']
+  const got = given.filter((one) => one !== false)
+  if (got.length < 2) return
+  const message = `expected one of result, error and release, got ${got.join(' and ')}`
+  context.addIssue({ code: 'custom', path: [got[1] ?? ''], message })
+})
 const CompleteBody = z
-  .union([z.object({ tasks: z.array(z.object(report)).min(1).max(MOST_TASKS) }), z.object(report)])
+  .union([Report, z.object({ tasks: z.array(Report).min(1).max(MOST_TASKS) })])
   .openapi('CompleteTasks')
 
 const Ended = z
@@ -144,17 +151,15 @@ const Ended = z
   })
   .openapi('EndedTask')
 
-const note = {
+const Note = z.object({
   token: Token,
   progress: z.object({ fraction: z.number().min(0).max(1), message: z.string().max(1_000).optional() }).optional(),
   log: z
     .array(z.object({ level: z.enum(['debug', 'info', 'warn', 'error']), message: z.string().max(8_192) }))
     .max(100)
     .optional(),
-}
-const ExtendBody = z
-  .union([z.object({ tasks: z.array(z.object(note)).min(1).max(MOST_TASKS) }), z.object(note)])
-  .openapi('ExtendTasks')
+})
+const ExtendBody = z.union([Note, z.object({ tasks: z.array(Note).min(1).max(MOST_TASKS) })]).openapi('ExtendTasks')
 
 const BASE = '/api/v1/cluster/workers'
 const params = z.object({
