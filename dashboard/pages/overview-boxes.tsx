@@ -1,6 +1,6 @@
 /** Boxes of the overview: queues as bars, workers as slots, what waits and why, and what failed last. */
 import type { JSX } from 'preact'
-import { brief, plural, reasonIn } from '../format.js'
+import { brief, count, plural, reasonIn } from '../format.js'
 import { Bar, Counted } from '../parts/charts.js'
 import { Failed, Skeleton } from '../parts/feedback.js'
 import { Box } from '../parts/page.js'
@@ -70,11 +70,13 @@ export function Workers({ query }: { readonly query: Query<PageOf<Worker>> }): J
                 aria-label={`${heldText(worker)} in hand`}
                 title={`${heldText(worker)} in hand`}
               >
-                {Array.from({ length: Math.min(worker.inFlight, MOST_SLOTS) }, (_, i) => (
-                  <i key={i} />
+                {Array.from({ length: Math.min(worker.inFlight + worker.drives, MOST_SLOTS) }, (_, i) => (
+                  <i key={i} class={i < worker.drives ? 'is-run' : ''} />
                 ))}
               </span>
-              <span class="num soft small">{heldText(worker)}</span>
+              <span class="num soft small">
+                {worker.inFlight === 0 && worker.drives > 0 ? plural(worker.drives, 'run') : count(worker.inFlight)}
+              </span>
             </li>
           ))}
           {live.length > MOST_WORKERS && (

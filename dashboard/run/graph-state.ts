@@ -98,6 +98,7 @@ export function nodeStates(
   fillAbove(states)
   fillBelow(graph, states)
   fillPassed(graph, states)
+  fillBelow(graph, states, ({ counts, mark }) => counts === undefined && mark === 'succeeded' && isOver)
   return states
 }
 
@@ -138,15 +139,17 @@ const MARK_OF_STATUS: Readonly<Record<string, NodeMark>> = {
   skipped: 'cancelled',
 }
 
-/** What stands inside branches does what the group does, where nothing else is known of it. */
-function fillBelow(graph: Graph, states: Map<string, NodeState>): void {
+const isCounted = ({ counts }: NodeState): boolean => counts !== undefined
+
+/** What stands inside branches does what the group does, where nothing else is known of it. @param isMeant the groups of which this is so */
+function fillBelow(graph: Graph, states: Map<string, NodeState>, isMeant = isCounted): void {
   for (const [path, state] of [...states]) {
     const node = nodeAt(graph, path)
     if (node?.kind !== 'each' && node?.kind !== 'group') continue
     const isKnown = node.kind === 'each' || state.mark === 'succeeded' || state.mark === 'running'
     const mark: NodeMark = isKnown ? state.mark : 'cancelled'
     for (const [inner] of placedBelow([path, node]))
-      if (!states.has(inner) && state.counts !== undefined)
+      if (!states.has(inner) && isMeant(state))
         states.set(inner, { mark, counts: undefined, width: 0, places: [], isCurrent: state.isCurrent })
   }
 }

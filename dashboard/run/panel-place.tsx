@@ -143,6 +143,11 @@ export function OfPlace(props: PlaceProps): JSX.Element {
           <BranchList key={path} {...{ id, path, isOver, onSelect }} counts={group} running={runningIn(props, path)} />
         </Part>
       )}
+      {group === undefined && isGroup && status.state === 'completed' && state !== undefined && !path.includes('*') && (
+        <Part title="Branches">
+          <p class="soft wrap">{NOT_KEPT}</p>
+        </Part>
+      )}
       <Part title="Input">
         <ValueView id={id} path={path} which="input" version={came} />
       </Part>
@@ -152,6 +157,9 @@ export function OfPlace(props: PlaceProps): JSX.Element {
     </Frame>
   )
 }
+
+/** Seen where the flow has a group of which the status has nothing. */
+const NOT_KEPT = 'None is kept: those of a completed run go ten minutes after its end.'
 
 /** Of a report, whose causes are messages. */
 const wireErrorOf = ({ causes = [], ...error }: ReportError): WireError =>

@@ -25,7 +25,7 @@ export interface ValueViewProps {
 /** Reasons for which there is no value that are no faults. */
 const NONE: Readonly<Record<string, string>> = {
   RESULT_NOT_READY: 'There is none yet.',
-  RESULT_NOT_FOUND: 'There is none here.',
+  RESULT_NOT_FOUND: 'There is none here, or not any more.',
   NOT_KEPT: 'It is not kept, or not any more.',
 }
 

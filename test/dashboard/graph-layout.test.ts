@@ -141,4 +141,12 @@ describe('what a run does at the nodes of its flow', () => {
       '0',
     ])
   })
+
+  it('is over inside of a group that is passed and of which nothing is kept any more', () => {
+    const steps = ['0', '6'].map((path) => ({ path, state: 'succeeded' }))
+    const states = nodeStates(everything, { state: 'completed', steps, groups: [], waits: [] })
+    expect(['1', '1/left/0', '1/right', '3/x'].map((path) => states.get(path)?.mark)).toEqual([
+      ...['succeeded', 'succeeded', 'succeeded', undefined],
+    ])
+  })
 })
