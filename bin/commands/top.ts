@@ -3,6 +3,7 @@ import { GraflowError } from '../../lib/errors.js'
 import { UNFINISHED_STATES } from '../../lib/events.js'
 import type { QueueSummary, RunSummary } from '../../lib/producer/operator-types.js'
 import type { Graflow, RunStatus, WorkerStatus } from '../../lib/producer/types.js'
+import { reasonIn } from '../../lib/report/reason.js'
 import { firstLineOf } from '../error-text.js'
 import { EXIT_CODES } from '../exit-codes.js'
 import type { Host, Run } from '../host.js'
@@ -223,7 +224,7 @@ function sightText(sight: Sight, rates: ReadonlyMap<string, number>, host: Host)
         run.id,
         run.workflow ?? '-',
         ago(run.endedAt, host),
-        run.error === undefined ? '' : firstLineOf(run.error).slice(0, columnsOf(host.out)),
+        run.error === undefined ? '' : reasonIn(run.error.message).slice(0, columnsOf(host.out)),
       ]),
       ['FAILED', 'WHY'],
     ),

@@ -1,8 +1,9 @@
 /** Branches that failed for good: show one, run it again, delete it. */
 import type { JSX } from 'preact'
+import { reasonIn } from '../../lib/report/reason.js'
 import { at, post, remove } from '../api.js'
 import { isOfRuns } from '../changes.js'
-import { plural, reasonIn } from '../format.js'
+import { plural } from '../format.js'
 import { ActButton } from '../parts/buttons.js'
 import { Empty, Show } from '../parts/feedback.js'
 import { Filter } from '../parts/filter.js'

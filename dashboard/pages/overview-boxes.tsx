@@ -1,6 +1,7 @@
 /** Boxes of the overview: queues as bars, workers as slots, what waits and why, and what failed last. */
 import type { JSX } from 'preact'
-import { brief, count, plural, reasonIn } from '../format.js'
+import { reasonIn } from '../../lib/report/reason.js'
+import { brief, count, plural } from '../format.js'
 import { Bar, Counted } from '../parts/charts.js'
 import { Failed, Skeleton } from '../parts/feedback.js'
 import { Box } from '../parts/page.js'

@@ -1,7 +1,8 @@
 /** All runs: filters in the address, rows that change in place, commands on one, some or all that match. */
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { count, doneOf, plural, reasonIn } from '../format.js'
+import { reasonIn } from '../../lib/report/reason.js'
+import { count, doneOf, plural } from '../format.js'
 import { Button } from '../parts/buttons.js'
 import { Progress } from '../parts/charts.js'
 import { Empty, Failed, Skeleton, Stale } from '../parts/feedback.js'

@@ -1,9 +1,10 @@
 /** Branches of a group: those that have ended, all of them page by page, or those that people look for; and those that are at work. */
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
+import { reasonIn } from '../../lib/report/reason.js'
 import type { BranchPage, ListedBranch } from '../../lib/report/timeline.js'
 import { at } from '../api.js'
-import { count, duration, reasonIn } from '../format.js'
+import { count, duration } from '../format.js'
 import { Button } from '../parts/buttons.js'
 import { Skeleton } from '../parts/feedback.js'
 import { StateShape } from '../parts/state.js'

@@ -257,12 +257,14 @@ describe('flags that do nothing where they stand', () => {
 
 describe('graflow top', () => {
   it('has what failed last, whenever it was created', async () => {
-    const { client, json } = await operated()
+    const { client, json, run } = await operated()
     for (const id of ['old', 'new']) await (await client.submit(audit, items, { id })).result().catch(() => undefined)
     expect(await client.runs.retry('old')).toBe(true)
     await (await client.attach('old')).result().catch(() => undefined)
     const { failed } = await json('top')
     expect(failed.map(({ id }: { id: string }) => id)).toEqual(['old', 'new'])
+    // why, before how many
+    expect((await run('top')).out).toMatch(/old +audit +\S+ s +inspect\[2\] \(3\): .*no 3/)
   })
 
   it('puts what is at work before newer runs that wait, and has what says most where the screen is narrow', async () => {

@@ -1,4 +1,5 @@
-import { doneOf, reasonIn } from '../../dashboard/format.js'
+import { doneOf } from '../../dashboard/format.js'
+import { reasonIn } from '../../lib/report/reason.js'
 
 describe('why something failed, in one line', () => {
   it.each([
