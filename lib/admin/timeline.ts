@@ -191,7 +191,8 @@ class RunTimes {
     return {
       ...{ id: runId, state, createdAt, end, isOver: endedAt !== undefined },
       revision: `${retries}.${byHand.length}.${this.#shown.length}`,
-      workers: this.#workers.names,
+      // once nothing is left of the groups, nobody is named by whom they were done, as for one who looks only now
+      workers: this.#shown.length === 0 && this.#running.length === 0 ? [] : this.#workers.names,
       window: { from: begin, to: until, lanes: windowOf(this.#lanes, begin, until, count) },
       ...(!isPart && this.#whole()),
     }

@@ -929,6 +929,8 @@ export interface RunPage {
 /** One consistent look each; nothing changes. Lists are in order of creation, newest first, `limit` at most. */
 export interface Inspector {
   run(runId: string): Promise<RunRecord | undefined>
+  /** The id of the run that was opened with an idempotency key. */
+  runOfKey(key: string): Promise<string | undefined>
   /**
    * A page of runs, at a cost that does not grow with their number. Every run that is there all along, and matches all along, is on one page.
    * @throws GraflowError INVALID_OPTION for an `after` that no page has said

@@ -89,6 +89,7 @@ function viewOf(near: Backend, repeater: Repeater, repeat: Repeat, repeatWork: R
 
 const retryingInspector = (inspect: Inspector, repeat: Repeat): Inspector => ({
   run: (runId) => repeat(() => inspect.run(runId)),
+  runOfKey: (key) => repeat(() => inspect.runOfKey(key)),
   runs: (request) => repeat(() => inspect.runs(request)),
   groups: (runId) => repeat(() => inspect.groups(runId)),
   outcomes: (gid, after) => repeat(() => inspect.outcomes(gid, after)),

@@ -67,10 +67,14 @@ export function changesBetween(
     ...status.progress
       .filter((note) => known?.progress[note.path] !== noteOf(note))
       .map(({ path, task, fraction, message, at }) => ({ type: 'run:progress', at, path, task, fraction, message })),
-    ...(seen.waits === (known?.waits ?? '[]') ? [] : [{ type: 'run:waits', waits: waits.map(shortWait) }]),
   ]
+  const waiting = seen.waits === (known?.waits ?? '[]') ? [] : [{ type: 'run:waits', waits: waits.map(shortWait) }]
+  // a run that is over, or waits, has done what it did before
   const isOver = OVER.includes(status.state)
-  const all = isOver ? [...inside, ...state] : [...state, ...inside]
+  const isWaiting = status.state === 'waiting'
+  const all = isOver
+    ? [...inside, ...waiting, ...state]
+    : [...(isWaiting ? [...inside, ...state] : [...state, ...inside]), ...waiting]
   // `runId` behind `type`, and dates as texts
   const events = all.map(({ type, ...facts }) => plainValue({ type, runId: status.id, ...facts }) as RunChangeEvent)
   return { events, seen }

@@ -32,13 +32,18 @@ export async function checkStart(
   const issues = await unlessSlow(services.engine.parts.clock, faultsOfInput(services, what, input), [])
   if (issues.length === 0) return
   // a run that is there already is given: its input was looked at when it was started
-  const { id } = options
-  if (id !== undefined && (await services.backend.inspect.run(id)) !== undefined) return
+  if (await isThere(services.backend, options)) return
   const of = typeof what === 'string' ? `workflow "${what}"` : 'the flow'
   const details = { issues, ...(typeof what === 'string' && { workflow: what }) }
   throw new GraflowError('INVALID_INPUT', `the input of ${of} does not fit its schema: ${faultsOf(issues)}`, {
     details,
   })
+}
+
+/** Whether a run has the id or the idempotency key. */
+async function isThere({ inspect }: Services['backend'], { id, idempotencyKey }: RunOptions): Promise<boolean> {
+  if (id !== undefined && (await inspect.run(id)) !== undefined) return true
+  return idempotencyKey !== undefined && (await inspect.runOfKey(idempotencyKey)) !== undefined
 }
 
 async function faultsOfInput(services: Services, what: unknown, input: unknown): Promise<readonly Issue[]> {

@@ -134,6 +134,8 @@ export function describeOpen(useWorld: UseWorld): void {
   it('finds a run by its idempotency key', async () => {
     const world = await useWorld()
     await world.start('first', { idempotencyKey: 'order-7' })
+    expect(await world.backend.inspect.runOfKey('order-7')).toBe('first')
+    expect(await world.backend.inspect.runOfKey('order-8')).toBeUndefined()
     const again = { session: 'driver', idempotencyKey: 'order-7' }
     expect(await world.backend.open(world.openRequest('second', again))).toEqual({ status: 'exists', runId: 'first' })
     expect(await world.backend.open(world.openRequest('third', { ...again, digest: 'other' }))).toEqual({

@@ -112,6 +112,10 @@ describe.each(['embedded', 'redis'] as const)('events of the control plane (%s)'
       'step:settled 0 succeeded',
       'step:settled 3 succeeded',
     ])
+    const waiting = words.indexOf('run:state waiting')
+    for (const word of ['step:settled 0 succeeded', 'group:released 1'])
+      expect([word, words.indexOf(word) < waiting]).toEqual([word, true])
+    expect(words.indexOf('run:waits')).toBeGreaterThan(waiting)
     for (const word of ['group:dispatched 1', 'group:released 1', 'run:state completed', 'end'])
       expect([word, words.filter((one) => one === word)]).toEqual([word, [word]])
     expect(second.events.at(-1)).toMatchObject({ event: 'end', data: { state: 'completed' } })

@@ -102,6 +102,19 @@ describe.each(['embedded', 'redis'] as const)('the input of a run (%s)', (store)
     expect(wrong).toMatchObject(store === 'embedded' ? refused : { state: 'failed', error: { code: 'INVALID_INPUT' } })
   })
 
+  it('is not looked at again where a run has the key, also once the server has forgotten it', async () => {
+    const first = await start({ workflow: 'plain', input: 1, idempotencyKey: 'a-key' })
+    expect(first.state).toBe('completed')
+    await plane.graflow.submit('plain', 1, { idempotencyKey: 'forgotten' })
+    for (const idempotencyKey of ['a-key', 'forgotten'])
+      expect([idempotencyKey, await start({ workflow: 'order', input: 1, idempotencyKey })]).toMatchObject([
+        idempotencyKey,
+        { status: 409, code: 'KEY_REUSED' },
+      ])
+    const fresh = await start({ workflow: 'order', input: 1, idempotencyKey: 'fresh' })
+    expect(fresh).toMatchObject({ status: 422, code: 'INVALID_INPUT' })
+  })
+
   it('is not looked at again where the run is there', async () => {
     const first = await start({ workflow: 'plain', input: 1, id: 'known' })
     expect(first.state).toBe('completed')

@@ -4,6 +4,7 @@ import { each, task } from 'graflow'
 import { failureOf } from '../support/captured-errors.js'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
 import { useStage } from '../support/redis-stage.js'
+import { until } from '../support/waits.js'
 import { hostile, wide } from '../behaviours/reports.tasks.js'
 
 const planes: TestPlane[] = []
@@ -41,6 +42,23 @@ describe('GET /api/v1/runs/:id/timeline', () => {
     expect(json.critical.map(({ kind }: { kind: string }) => kind)).toEqual(expect.arrayContaining(['step', 'branch']))
     const part = await plane.ask('GET', `/api/v1/runs/${run.id}/timeline?from=0&to=1&bins=16`)
     expect([part.status, part.json.groups, part.json.revision]).toEqual([200, undefined, json.revision])
+  })
+
+  it('names the workers that the report names, also once the groups of the run are deleted', async () => {
+    const place = await stage()
+    await place.worker('one')
+    const plane = await open({ keyPrefix: place.prefix }, place.server.url)
+    const run = await plane.graflow.start(wide, 4)
+    await run.result()
+    const named = async (): Promise<unknown[]> => {
+      const of = async (what: string): Promise<any> => (await plane.ask('GET', `/api/v1/runs/${run.id}/${what}`)).json
+      return [(await of('timeline')).workers, (await of('report')).workers]
+    }
+    expect(await named()).toEqual([['one'], ['one']])
+    await place.redis.zadd(place.keys.purge, 0, `p ${run.id}`)
+    await until(async () => (await run.status()).groups.length === 0, 'the groups are deleted')
+    await until(async () => ((await named())[0] as unknown[]).length === 0, 'the timeline has looked again')
+    expect(await named()).toEqual([[], []])
   })
 
   it('reads of a run that goes on only what is new', async () => {

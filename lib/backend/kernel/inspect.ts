@@ -40,6 +40,7 @@ export type KernelInspector = {
 export function inspectorOf(state: KernelState): KernelInspector {
   return {
     run: (runId): RunRecord | undefined => state.runs.get(runId)?.record(state.wallNow),
+    runOfKey: (key): string | undefined => state.runsByKey.get(key)?.id,
     runs: (query): RunPage => listRuns(state, query),
     groups: (runId): readonly GroupStatus[] => {
       const groups = [...(state.runs.get(runId)?.groups.values() ?? [])]

@@ -268,6 +268,7 @@ class Memory implements MemoryBackend {
       })
     return {
       run: (runId) => look((inspector) => inspector.run(runId)),
+      runOfKey: (key) => look((inspector) => inspector.runOfKey(key)),
       runs: (request) => look((inspector) => inspector.runs(request)),
       groups: (runId) => look((inspector) => inspector.groups(runId)),
       outcomes: (gid, after) => look((inspector) => inspector.outcomes(gid, after)),

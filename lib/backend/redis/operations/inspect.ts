@@ -46,6 +46,7 @@ const OUTPUTS = 500
 export function inspectorOf(store: Store): Inspector {
   return {
     run: (runId) => run(store, runId),
+    runOfKey: (key) => runOfKey(store, key),
     runs: (request) => runs(store, request),
     groups: (runId) => groups(store, runId),
     outcomes: (gid, after) => outcomes(store, gid, after),
@@ -99,6 +100,11 @@ async function run(store: Store, runId: string): Promise<RunRecord | undefined> 
   if (value !== undefined) return { ...record, value: bytesOf(value) }
   // deleted between the two calls, as the run was; else it is lost
   return (await store.shard.command('EXISTS', store.keys.run(runId))) === 0 ? undefined : record
+}
+
+async function runOfKey(store: Store, key: string): Promise<string | undefined> {
+  const found = await store.shard.command('GET', store.keys.idempotency(key))
+  return found === null ? undefined : textOf(found)
 }
 
 const isEnded = ({ state }: RunRecord): boolean => Object.values<string>(END_STATES).includes(state)
