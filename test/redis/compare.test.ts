@@ -526,7 +526,8 @@ class Comparison {
     const session = this.#one(SESSIONS) ?? 's0'
     const known = await this.#backends[0].inspect.sessions()
     // in which order the grants of one that leaves come back is nobody's business
-    if ((known.find((status) => status.session === session)?.branches ?? 0) > 1) return
+    const { branches = 0, runs = 0 } = known.find((status) => status.session === session) ?? {}
+    if (branches + runs > 1) return
     await this.#ask(`close ${session}`, (backend) => backend.session({ kind: 'close', session }))
     await this.#ask(`renew ${session}`, (backend) => backend.session({ kind: 'renew', session, ttlMs: LONG_MS }))
     await this.#join(session)
