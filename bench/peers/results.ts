@@ -86,6 +86,8 @@ export interface Settings {
   /** How long workers are killed, and how often. */
   readonly killingMs: number
   readonly killEveryMs: number
+  /** Between processes and server, each way, in the rows of kind `delay`. */
+  readonly delayMs: number
 }
 
 export interface Results {

@@ -19,8 +19,6 @@ export interface Row {
   readonly bound?: { readonly system: PeerName } | { readonly row: string } | { readonly ms: number }
 }
 
-/** Milliseconds each way. */
-export const DELAY_MS = 1
 const SLOTS = 128
 const PEERS = ['graflow', 'bullmq-flows'] as const
 const SUCCEEDING = 'succeed, settled'

@@ -4,7 +4,7 @@
  * shows the tables.
  *
  *   npm run bench:peers -- [--smoke] [--only NAME,…] [--rounds N] [--sizes 1,10,…] [--workers 1,2] [--rows sizes,values,…] [--json FILE]
- *                          [--markdown] [--profile FOLDER]
+ *                          [--delay MS] [--markdown] [--profile FOLDER]
  */
 import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
@@ -43,6 +43,7 @@ const FULL: Settings = {
   longestRunMs: 10_000,
   killingMs: 30_000,
   killEveryMs: 2_000,
+  delayMs: 1,
 }
 
 /** Enough to see that everything works; no number of it says anything. */
@@ -74,6 +75,7 @@ const { values } = parseArgs({
     json: { type: 'string' },
     markdown: { type: 'boolean', default: false },
     profile: { type: 'string' },
+    delay: { type: 'string' },
   },
 })
 
@@ -91,6 +93,7 @@ function settingsOf(): Settings {
     workers: numbers('--workers', values.workers) ?? base.workers,
     rounds: values.rounds === undefined ? base.rounds : wholeNumber('--rounds', values.rounds),
     systems: values.only?.split(',').map((name) => oneOf('--only', PEER_NAMES, name)) ?? base.systems,
+    delayMs: values.delay === undefined ? base.delayMs : wholeNumber('--delay', values.delay),
     kinds: values.rows?.split(',').map((name) => oneOf('--rows', ROW_KINDS, name)) ?? base.kinds,
   }
 }
@@ -118,7 +121,7 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
   for (let round = 0; round < settings.rounds; round += 1) {
     for (const workers of settings.kinds.includes('sizes') ? settings.workers : []) {
       tell(`round ${round + 1} of ${settings.rounds}, workers: ${workers}`)
-      await withStages(settings.systems, workers, false, async (stages) => {
+      await withStages(settings.systems, workers, undefined, async (stages) => {
         for (const stage of stages) await stage.heat(settings.heatMs)
         for (const [i, count] of settings.counts.entries()) {
           for (const stage of rotated(stages, round + i)) {
@@ -147,7 +150,7 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
       const group = all.filter((row) => row.workers === workers && row.isFar === isFar)
       const systems = settings.systems.filter((system) => group.some((row) => row.systems.includes(system)))
       tell(`round ${round + 1} of ${settings.rounds}, workers: ${workers}${isFar ? ', over a delay' : ''}`)
-      await withStages(systems, workers, isFar, async (stages) => {
+      await withStages(systems, workers, isFar ? settings.delayMs : undefined, async (stages) => {
         for (const stage of stages) await stage.heat(settings.heatMs)
         if (isFar) roundTripMs = await stages[0]?.roundTripMs()
         for (const [i, row] of group.entries()) await measureRow(round, row, rotated(stages, round + i))
@@ -169,7 +172,7 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
 
   async function measureKills(round: number): Promise<void> {
     tell(`round ${round + 1} of ${settings.rounds}, a worker killed every ${settings.killEveryMs} ms`)
-    await withStages(['graflow'], 2, false, async ([stage]) => {
+    await withStages(['graflow'], 2, undefined, async ([stage]) => {
       if (stage === undefined) return
       await stage.heat(settings.heatMs)
       kills.push({ round, ...(await stage.measureKills(settings)) })
@@ -194,12 +197,12 @@ async function compare(settings: Settings, tell: (line: string) => void): Promis
 async function withStages(
   systems: readonly PeerName[],
   workers: number,
-  isFar: boolean,
+  delayMs: number | undefined,
   use: (stages: readonly Stage[]) => Promise<void>,
 ): Promise<void> {
   const stages: Stage[] = []
   try {
-    for (const system of systems) stages.push(await Stage.open(system, workers, values.profile, isFar))
+    for (const system of systems) stages.push(await Stage.open(system, workers, values.profile, delayMs))
     await use(stages)
   } finally {
     await Promise.all(stages.map((stage) => stage.close()))

@@ -10,7 +10,7 @@ import type { LastWork } from './last-work.js'
 import { type Load, numbers } from './loads.js'
 import { Child, type Spent } from './processes.js'
 import type { KillSample, Sample, Settings, Single } from './results.js'
-import { DELAY_MS, KILLED } from './rows.js'
+import { KILLED } from './rows.js'
 import type { PeerName } from './systems.js'
 
 const WITHIN_MS = 120_000
@@ -47,10 +47,13 @@ export class Stage {
     this.#workers = workers
   }
 
-  /** @param profiles a folder for the CPU profiles of its processes; undefined: none are made */
-  static async open(system: PeerName, workers: number, profiles: string | undefined, isFar = false): Promise<Stage> {
+  /**
+   * @param profiles a folder for the CPU profiles of its processes; undefined: none are made
+   * @param delayMs each way between the processes and the server; undefined: nothing is between them
+   */
+  static async open(system: PeerName, workers: number, profiles?: string, delayMs?: number): Promise<Stage> {
     const server = await RedisServer.start()
-    const far = isFar ? await openFarPlace(server.socket, DELAY_MS) : undefined
+    const far = delayMs === undefined ? undefined : await openFarPlace(server.socket, delayMs)
     const place = far === undefined ? placeOf(server) : { connection: far.connection, url: far.url }
     const roles = ['producer', ...Array.from({ length: workers }, () => 'worker' as const)] as const
     const flags = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200']
