@@ -30,6 +30,7 @@ export async function readFlags(command: Command, argv: readonly string[]): Prom
   for (const item of inherited) throw unknownFlag(command, nameOfFlag(item))
   refuseUnknown(command, parsed)
   demandValues(command, argv)
+  refuseValues(command, argv)
   const words = ((parsed['_'] ?? []) as readonly (string | number)[]).map(String)
   refuseWords(command, words)
   if (failure !== undefined) throw invalid(`${failure.trim()}; ${command.name} --help lists the flags`)
@@ -142,6 +143,18 @@ function demandValues(command: Command, argv: readonly string[]): void {
       )
     }
     if (given === undefined) i += 1
+  }
+}
+
+/** @throws GraflowError INVALID_OPTION for a switch that is given a value */
+function refuseValues({ name, switches = {} }: Command, argv: readonly string[]): void {
+  const known = new Set(Object.values(switches).map(({ flag }) => flag))
+  for (const item of argv.slice(0, endOfFlags(argv))) {
+    const [, flag = '', value = ''] = /^--([^=]+)=(.*)$/s.exec(item) ?? []
+    if (known.has(flag) && value !== 'true' && value !== 'false')
+      throw invalid(
+        `--${flag}: expected no value, got ${quote(value)}: write --${flag}; ${name} --help lists the flags`,
+      )
   }
 }
 

@@ -99,7 +99,7 @@ function unknownCommand(word: string): GraflowError {
 function helpText(host: Host): string {
   const rows = [...COMMANDS].map(([name, { command }]) => [`  ${name}`, command.summary])
   return [
-    `${NAME}: runs graphs of tasks, and looks after those who do`,
+    `${NAME}: runs graphs of tasks, and shows and steers runs and workers`,
     '',
     `Usage: ${NAME} COMMAND [flags]`,
     '',

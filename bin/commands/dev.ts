@@ -199,7 +199,7 @@ class DevSession {
     })
     const how = await child.ended
     if (!generation.isOver)
-      this.#say(how === 0 ? 'waiting for a change' : `the run ended with ${how}; waiting for a change`)
+      this.#say(how === 0 ? 'waiting for a change' : `the run ended with exit code ${how}; waiting for a change`)
   }
 
   #start(generation: Generation, program: string, args: readonly string[], onLine: (line: string) => void): DevChild {

@@ -40,8 +40,8 @@ export const initCommand: Run = (given, host) => {
   }
   for (const [i, [name]] of files.entries())
     host.out.write(isWritten[i] === true ? `wrote ${name}\n` : `kept ${name}, which was there\n`)
-  host.out.write('next: graflow dev          runs it, and again after each change\n')
-  host.out.write('      graflow run --input 5\n')
+  host.out.write('next: npx graflow dev          runs it, and again after each change\n')
+  host.out.write('      npx graflow run --input 5\n')
   return Promise.resolve(EXIT_CODES.done.code)
 }
 

@@ -49,6 +49,9 @@ export const RUN_COMMAND_OPTIONS = Object.freeze({
   id: { ...RUN_OPTIONS.id, flag: 'id', example: 'user:42' },
   idempotencyKey: { ...RUN_OPTIONS.idempotencyKey, flag: 'idempotency-key', example: 'order-7' },
   timeoutMs: { ...RUN_OPTIONS.timeoutMs, flag: 'timeout-ms', example: '60000' },
+  tags: { ...RUN_OPTIONS.tags, flag: 'tag', example: 'nightly' },
+  priority: { ...RUN_OPTIONS.priority, flag: 'priority', example: '10' },
+  queue: { ...RUN_OPTIONS.queue, flag: 'queue', example: 'nightly' },
   buildId: { ...buildId, help: 'Names the release that starts the run.' },
   pin: {
     ...RUN_OPTIONS.pin,

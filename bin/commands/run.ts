@@ -29,6 +29,9 @@ interface RunSettings
   readonly id?: string
   readonly idempotencyKey?: string
   readonly timeoutMs?: number
+  readonly tags?: readonly string[]
+  readonly priority?: number
+  readonly queue?: string
   readonly buildId?: string
   readonly pin?: boolean
   readonly progress?: ProgressMode
@@ -128,10 +131,13 @@ async function open(given: Given, host: Host, address: string | undefined): Prom
 const needsThreads = ({ expressions }: LoadedModule): boolean =>
   expressions.some((one) => [...tasksOf(one).values()].some(({ options }) => options.isolation === 'thread'))
 
-const runOptions = ({ id, idempotencyKey, timeoutMs, pin }: RunSettings): RunOptions => ({
+const runOptions = ({ id, idempotencyKey, timeoutMs, tags, priority, queue, pin }: RunSettings): RunOptions => ({
   ...(id !== undefined && { id }),
   ...(idempotencyKey !== undefined && { idempotencyKey }),
   ...(timeoutMs !== undefined && { timeoutMs }),
+  ...(tags !== undefined && { tags }),
+  ...(priority !== undefined && { priority }),
+  ...(queue !== undefined && { queue }),
   ...(pin !== undefined && { pin }),
 })
 

@@ -52,6 +52,7 @@ describe('graflow', () => {
       'graflow run: unknown flag --inptu (did you mean "--input"?); graflow run',
     ],
     ['a misspelt switch', ['config', '--jsn'], 'graflow config: unknown flag --jsn (did you mean "--json"?)'],
+    ['a switch with a value', ['submit', 'x.mjs', '--wait=x'], '--wait: expected no value, got "x": write --wait'],
     ['a misspelt word', ['graph', 'x.mjs', '--format', 'mermiad'], 'got "mermiad" (did you mean "mermaid"?)'],
     ['a word where none is taken', ['config', 'x'], 'graflow config: expected flags only, got "x"'],
     ['no module', ['run'], 'graflow run: expected a task module, such as ./tasks.mjs, got none'],

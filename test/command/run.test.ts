@@ -171,6 +171,19 @@ describe('graflow submit', () => {
     expect(here.err).not.toContain('embedded')
   })
 
+  it('gives the run its tags, priority and queue', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const flags = ['--redis-url', stage.server.url, '--redis-key-prefix', stage.prefix]
+    const terms = ['--tag', 'eu-1', '--tag', 'nightly', '--priority', '7', '--queue', 'gpu']
+    const given = await command(['submit', 'x.mjs', '--input', '3', '--id', 's-5', ...terms, ...flags], { hello })
+    expect(given.code).toBe(0)
+    const { items } = await client.runs.list({ tag: 'nightly' })
+    expect(items.map(({ id, tags }) => [id, tags])).toEqual([['s-5', ['eu-1', 'nightly']]])
+    const same = await client.submit(hello, 3, { id: 's-5', tags: ['eu-1', 'nightly'], priority: 7, queue: 'gpu' })
+    expect(same.id).toBe('s-5')
+  })
+
   it('leaves the run alone when it is interrupted while it waits', async () => {
     const stage = await open()
     const gate = new Gate()

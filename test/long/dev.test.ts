@@ -38,7 +38,7 @@ describe('graflow init', () => {
     const first = await command(['init'], {}, { folder })
     expect([first.code, first.out]).toEqual([
       0,
-      expect.stringMatching(/^wrote tasks\.mjs\nwrote graflow\.config\.json\nnext: graflow dev/),
+      expect.stringMatching(/^wrote tasks\.mjs\nwrote graflow\.config\.json\nnext: npx graflow dev/),
     ])
     expect(JSON.parse(readFileSync(join(folder, 'graflow.config.json'), 'utf8')).tasks).toEqual(['./tasks.mjs'])
     writeFileSync(tasks(), 'mine')
@@ -101,7 +101,7 @@ inTerminal(`graflow dev, from an empty folder${why}`, () => {
     await shell.sees(/\| 385[^]*waiting for a change/)
     edit('n * n', 'n *')
     await shell.sees(
-      /tasks\.mjs changed[^]*it throws while it is loaded[^]*tasks\.mjs:8\b[^]*the run ended with 2; waiting for a change/,
+      /tasks\.mjs changed[^]*it throws while it is loaded[^]*tasks\.mjs:8\b[^]*the run ended with exit code 2; waiting for a change/,
     )
     edit('n *', 'n + n')
     await shell.sees(/tasks\.mjs changed[^]*\| 110/)
