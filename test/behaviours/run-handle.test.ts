@@ -177,6 +177,7 @@ describeOnBackends('status of a run', (open, onlyEmbedded) => {
       byHand: [],
       done: 0,
       total: 3,
+      withdrawn: 0,
       steps: [],
       progress: [
         { path: '0/0', task: 'gated', fraction: 0, message: 'started 1', at: new Date(1_000_000) },

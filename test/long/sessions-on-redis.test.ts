@@ -3,6 +3,7 @@ import { declareTask, each, par, seq, task } from 'graflow'
 import { keysOf, tagOf } from '../../lib/backend/redis/keys.js'
 import { failureOf } from '../support/captured-errors.js'
 import { localWorker, loggedClient } from '../support/local-worker.js'
+import { monitor } from '../support/monitor.js'
 import { useStage } from '../support/redis-stage.js'
 import { privateRedis, sharedRedis } from '../support/shared-redis.js'
 import { elapse, until } from '../support/waits.js'
@@ -77,18 +78,17 @@ describe('a run of one group on Redis', () => {
     await localWorker(stage, 'w', [double])
     const { graflow } = await loggedClient(stage)
     expect(await graflow.run(each(doubled), [1])).toEqual([2])
-    const monitor = await admin.monitor()
     const sent: string[] = []
-    const mark = new Promise<void>((resolve) => {
-      monitor.on('monitor', (_at: string, [name = '', text]: string[], source: string) => {
-        if (source !== 'lua') sent.push(name.toUpperCase())
-        if (text === 'mark') resolve()
-      })
+    let marked: () => void = () => undefined
+    const mark = new Promise<void>((resolve) => (marked = resolve))
+    const end = await monitor(stage.server, ({ command, argument, isFromScript }) => {
+      if (!isFromScript) sent.push(command)
+      if (argument === 'mark') marked()
     })
     for (let i = 0; i < 5; i += 1) expect(await graflow.run(each(doubled), [i])).toEqual([i * 2])
     await admin.echo('mark')
     await mark
-    monitor.disconnect()
+    end()
     expect(sent.filter((name) => name === 'FCALL').length).toBeGreaterThan(5)
     expect(sent).not.toContain('PUBLISH')
   })

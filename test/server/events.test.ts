@@ -115,7 +115,9 @@ describe.each(['embedded', 'redis'] as const)('events of the control plane (%s)'
     const waiting = words.indexOf('run:state waiting')
     for (const word of ['step:settled 0 succeeded', 'group:released 1'])
       expect([word, words.indexOf(word) < waiting]).toEqual([word, true])
-    expect(words.indexOf('run:waits')).toBeGreaterThan(waiting)
+    // while it works it may wait for a worker for a moment, which is told as well
+    const asked = told.findIndex(({ event, data }) => event === 'run:waits' && data.waits[0]?.signal === 'go')
+    expect(asked).toBeGreaterThan(waiting)
     for (const word of ['group:dispatched 1', 'group:released 1', 'run:state completed', 'end'])
       expect([word, words.filter((one) => one === word)]).toEqual([word, [word]])
     expect(second.events.at(-1)).toMatchObject({ event: 'end', data: { state: 'completed' } })

@@ -1,6 +1,7 @@
 /** The control plane over a Redis: what it asks of it, and what it says while it is away. */
 import { Redis } from 'ioredis'
 import { openPlane, type TestPlane } from '../support/control-plane.js'
+import { monitor } from '../support/monitor.js'
 import { freshPrefix, privateRedis } from '../support/shared-redis.js'
 import { documentOf } from '../../lib/server/openapi.js'
 import { until } from '../support/waits.js'
@@ -19,10 +20,8 @@ describe('the control plane over a Redis', () => {
   it('FT-H15: never looks through all keys for a request', async () => {
     const redis = await privateRedis()
     const plane = await open(redis.url)
-    const looking = new Redis(redis.url)
-    const monitor = await looking.monitor()
     const commands = new Set<string>()
-    monitor.on('monitor', (_time: string, [name = '']: string[]) => commands.add(name.toLowerCase()))
+    const end = await monitor(redis, ({ command }) => commands.add(command))
     const marker = new Redis(redis.url)
     for (const [path, operations] of Object.entries(documentOf(plane.app).paths ?? {})) {
       if (!('get' in operations) || path.endsWith('/events')) continue
@@ -30,9 +29,10 @@ describe('the control plane over a Redis', () => {
       expect([path, status < 500]).toEqual([path, true])
     }
     await marker.set('marker', '1')
-    await until(() => commands.has('set'), 'the marker to be monitored')
-    expect([...commands].filter((name) => ['keys', 'scan', 'flushall'].includes(name))).toEqual([])
-    for (const connection of [monitor, looking, marker]) connection.disconnect()
+    await until(() => commands.has('SET'), 'the marker to be monitored')
+    expect([...commands].filter((name) => ['KEYS', 'SCAN', 'FLUSHALL'].includes(name))).toEqual([])
+    marker.disconnect()
+    end()
   })
 
   it('FT-H17: says that the store is away and how old its last answer is, goes on living, and goes on once it is back', async () => {
